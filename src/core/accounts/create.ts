@@ -1,0 +1,144 @@
+import { type Issue, issue, SsoError, throwIssues } from '../../errors.ts'
+import { type Operation, recordOf } from '../audit/record.ts'
+import type { Actor, Context, Credentials } from '../context.ts'
+import type { Core } from '../core.ts'
+import { attempted } from '../operation.ts'
+import { passwordColumns } from '../passwords/columns.ts'
+import { checkPassword } from '../passwords/policy.ts'
+import { visible } from '../schema/access.ts'
+import type { StoredUser, User } from '../schema/user.gen.ts'
+import type { Values } from '../schema/validate.ts'
+import { authenticate, requireSuperUser } from '../sessions/gate.ts'
+import { randomPassword } from '../sessions/tokens.ts'
+import type { Columns } from '../store.ts'
+import { changesBetween, encodeSecrets, hideSecrets, restoreSecrets } from './values.ts'
+
+/** A new account. */
+export interface CreateRequest {
+  readonly operation: Extract<Operation, 'create_user' | 'create_super_user'>
+  readonly credentials: Credentials
+  readonly context: Context
+  /** Attributes by name, `password` in clear among them. */
+  readonly data: unknown
+  /** Approved at once, whatever the configuration. */
+  readonly autoApprove: boolean
+}
+
+const NAMES = ['display_name', 'first_name', 'middle_name', 'last_name'] as const
+// Nobody may edit these later, yet POST /user takes them (contract section 8.4).
+const ON_CREATION = ['is_rate_limit_active', 'rate_limit_def']
+
+/** Creates an account. @throws SsoError `super_user_required`, `username_taken` and all of validation */
+export function createAccount(core: Core, request: CreateRequest): Promise<User> {
+  const { operation, context, credentials } = request
+  return attempted(core, operation, context, async (attempt) => {
+    const { actor } = await authenticate(core, credentials, context, attempt)
+    requireSuperUser(actor)
+
+    const { password, values } = readData(core, request.data)
+    const patch = withNames(values)
+    const proposed = { operation, actor, before: null, context }
+    const seen = hideSecrets(core.catalogue, patch)
+    const replaced = await core.hooks.before({ ...proposed, patch: seen })
+    const wanted = replaced === seen ? patch : readData(core, restoreSecrets(core.catalogue, replaced, patch)).values
+    await checkUnique(core, wanted)
+    const columns = await initialColumns(core, request, actor, wanted, password)
+
+    const { change, record } = await core.store.transaction(async (transaction) => {
+      const userId = await transaction.insertAccount(encodeSecrets(core, columns))
+      const after = { ...emptyAccount(core), ...columns, user_id: userId } as StoredUser
+      const target = { id: userId, name: after.username }
+      const changes = changesBetween(core.catalogue, null, columns).filter(({ to }) => to !== null)
+      const record = recordOf({ operation, context, actor, target }, changes)
+      await transaction.appendAudit(record)
+      const change = {
+        ...proposed,
+        target: { user_id: userId, username: after.username },
+        after: visible(core.catalogue, after, { isSelf: true, isSuperUser: true }),
+        changes,
+      }
+      await core.hooks.within(change, transaction.native)
+      return { change, record }
+    })
+
+    core.trail.deliver(record, context)
+    await core.hooks.after(change)
+    return change.after
+  })
+}
+
+function readData(core: Core, data: unknown): { password: string | null; values: Values } {
+  const keys = core.validator.keysOf(data)
+  const { password = null } = data as { password?: unknown }
+  const issues: Issue[] = []
+  if (password !== null && typeof password !== 'string') issues.push(issue('password', 'input_invalid'))
+  if (!isText((data as Values)['username'])) issues.push(issue('username', 'username_invalid'))
+  for (const key of keys) {
+    const editableBy = core.catalogue.get(key)?.editableBy
+    const isKnown = key === 'password' || ON_CREATION.includes(key) || (editableBy && editableBy !== 'nobody')
+    if (!isKnown) issues.push(issue(key, editableBy ? 'attribute_forbidden' : 'attribute_unknown'))
+  }
+  throwIssues(issues)
+  return {
+    // An empty password counts as not given (contract section 8.4).
+    password: (password as string | null) || null,
+    values: core.validator.values(
+      data as object,
+      keys.filter((key) => key !== 'password'),
+    ),
+  }
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
+}
+
+/** Names are trimmed, empty ones are none, and there is a name to show if there is any name. */
+function withNames(values: Values): Values {
+  const named: Record<string, unknown> = { ...values }
+  for (const name of NAMES) {
+    const value = named[name]
+    if (typeof value === 'string') named[name] = value.trim() || null
+  }
+  const parts = [named['first_name'], named['middle_name'], named['last_name']].filter(Boolean)
+  named['display_name'] ??= parts.join(' ')
+  return named
+}
+
+async function initialColumns(
+  core: Core,
+  { operation, context, autoApprove }: CreateRequest,
+  actor: Actor,
+  values: Values,
+  given: string | null,
+): Promise<Columns> {
+  const { username, email = null, is_totp_enabled: wantsTotp, totp_key: key } = values as unknown as StoredUser
+  if (wantsTotp && !key) throw new SsoError('totp_key_missing')
+  if (given !== null) await checkPassword(core.config.password, given, { username, email })
+
+  const isApproved = autoApprove || !core.config.signUp.approvalNeeded
+  const by = actor.userId ?? actor.name
+  return {
+    ...(await passwordColumns(core, given ?? randomPassword(), context.now)),
+    sign_up_status: 'final',
+    sign_up_time: context.now,
+    approval_status: isApproved ? 'approved' : 'before_decision',
+    approval_status_mod_time: context.now,
+    approval_status_mod_by: by,
+    is_super_user: operation === 'create_super_user',
+    ...values,
+    ...('approval_status' in values ? {} : { is_approval_needed: !isApproved }),
+    ...(values['is_locked'] === true ? { locked_time: context.now, locked_by: by } : {}),
+  }
+}
+
+async function checkUnique(core: Core, { username, email }: Values): Promise<void> {
+  if (await core.store.isTaken('username', username as string, null)) throw new SsoError('username_taken')
+  if (core.config.email.unique && typeof email === 'string' && (await core.store.isTaken('email', email, null))) {
+    throw new SsoError('email_taken')
+  }
+}
+
+function emptyAccount(core: Core): Record<string, unknown> {
+  return Object.fromEntries([...core.catalogue.values()].map(({ name, fallback }) => [name, fallback]))
+}

@@ -1,0 +1,56 @@
+import { SsoError } from '../../errors.ts'
+import { recordOf } from '../audit/record.ts'
+import type { Context, Credentials } from '../context.ts'
+import type { Core } from '../core.ts'
+import { attempted } from '../operation.ts'
+import { visible } from '../schema/access.ts'
+import { authenticate, confirm, requireSuperUser } from '../sessions/gate.ts'
+
+/** Which account goes, and who says so. */
+export interface DeleteRequest {
+  readonly credentials: Credentials
+  readonly context: Context
+  readonly userId: string
+}
+
+/**
+ * Deletes an account with its sessions, grants and custom attributes. The audit trail keeps its records.
+ *
+ * @throws SsoError `super_user_required`, `operation_invalid` for oneself, `user_unknown`, `user_referenced`
+ */
+export function deleteAccount(core: Core, { credentials, context, userId }: DeleteRequest): Promise<void> {
+  const operation = 'delete_user'
+  return attempted(core, operation, context, async (attempt) => {
+    const proof = await authenticate(core, credentials, context, attempt)
+    const target = await core.store.findAccount(userId)
+    attempt.target = { id: target?.values.user_id ?? null, name: target?.values.username ?? null }
+    requireSuperUser(proof.actor)
+    if (!target) throw new SsoError('user_unknown')
+    if (target.values.user_id === proof.actor.userId)
+      throw new SsoError('operation_invalid', { message: 'Nobody may delete himself.' })
+    const before = visible(core.catalogue, target.values, { isSelf: true, isSuperUser: true })
+    await core.hooks.authorize({ operation, actor: proof.actor, before, patch: {}, context })
+
+    const { change, record } = await core.store.transaction(async (transaction) => {
+      const account = await transaction.lockAccount(target.values.user_id)
+      if (!account) throw new SsoError('user_unknown')
+      requireSuperUser(await confirm(core, credentials, proof, context, transaction))
+      await transaction.deleteAccount(account.values.user_id)
+      const record = recordOf({ operation, context, actor: proof.actor, target: attempt.target }, [])
+      await transaction.appendAudit(record)
+      const change = {
+        operation,
+        actor: proof.actor,
+        target: { user_id: account.values.user_id, username: account.values.username },
+        before: visible(core.catalogue, account.values, { isSelf: true, isSuperUser: true }),
+        after: null,
+        changes: [],
+        context,
+      } as const
+      await core.hooks.within(change, transaction.native)
+      return { change, record }
+    })
+    core.trail.deliver(record, context)
+    await core.hooks.after(change)
+  })
+}

@@ -1,0 +1,88 @@
+import { isDeepStrictEqual } from 'node:util'
+import { SsoError } from '../../errors.ts'
+import { type AttributeChange, REDACTED, redact } from '../audit/record.ts'
+import type { Actor, Context } from '../context.ts'
+import type { Core } from '../core.ts'
+import type { Catalogue } from '../schema/catalogue.ts'
+import type { StoredUser } from '../schema/user.gen.ts'
+import type { Values } from '../schema/validate.ts'
+import type { Columns } from '../store.ts'
+
+/**
+ * The columns that a patch changes on this account, with those that follow from them. A value that is there already is
+ * left out, so that only changed columns are written.
+ *
+ * @throws SsoError `totp_key_missing`
+ */
+export function columnsOf(core: Core, before: StoredUser, wanted: Columns, actor: Actor, { now }: Context): Columns {
+  const columns = withoutCiphertextNoise(core, before, differing(before, wanted))
+  checkTotp(before, columns)
+  if ('is_locked' in columns) {
+    columns['locked_time'] = now
+    columns['locked_by'] = actor.userId ?? actor.name
+  }
+  if ('approval_status' in columns) {
+    columns['approval_status_mod_time'] = now
+    columns['approval_status_mod_by'] = actor.userId ?? actor.name
+    columns['is_approval_needed'] = columns['approval_status'] !== 'approved'
+  }
+  // A new key makes the steps of the old one meaningless.
+  if ('totp_key' in columns) columns['totp_last_step'] = null
+  return differing(before, columns)
+}
+
+function differing(before: StoredUser, columns: Columns): Record<string, unknown> {
+  const differs = ([name, value]: [string, unknown]) => !isDeepStrictEqual(value, before[name as keyof StoredUser])
+  return Object.fromEntries(Object.entries(columns).filter(differs))
+}
+
+/** One-time codes without a key would shut their owner out (ASVS 2.2.3). */
+function checkTotp(before: StoredUser, columns: Columns): void {
+  if (!('is_totp_enabled' in columns || 'totp_key' in columns)) return
+  const { is_totp_enabled: isEnabled, totp_key: key } = { ...before, ...columns }
+  if (isEnabled && key === null) throw new SsoError('totp_key_missing')
+}
+
+/** A secret is compared in clear: its ciphertext differs each time. */
+function withoutCiphertextNoise(core: Core, before: StoredUser, columns: Record<string, unknown>) {
+  for (const name of encryptedIn(core.catalogue, columns)) {
+    const sealed = before[name as keyof StoredUser]
+    const value = columns[name]
+    if (typeof value !== 'string' || typeof sealed !== 'string' || sealed === '') continue
+    if (core.secrets.opened(name, sealed) === value) delete columns[name]
+  }
+  return columns
+}
+
+/** Secret attributes as they are stored. The password is there as its hash already. */
+export function encodeSecrets(core: Core, columns: Columns): Columns {
+  const encoded: Record<string, unknown> = { ...columns }
+  for (const name of encryptedIn(core.catalogue, columns)) {
+    const value = encoded[name]
+    if (typeof value === 'string') encoded[name] = core.secrets.encrypt(name, value)
+  }
+  return encoded
+}
+
+/** A patch as hooks see it: with the names of secrets, not their values. The same object if it has none. */
+export function hideSecrets(catalogue: Catalogue, patch: Values): Values {
+  const names = Object.keys(patch).filter((name) => catalogue.get(name)?.secret && patch[name] !== null)
+  if (names.length === 0) return patch
+  return { ...patch, ...Object.fromEntries(names.map((name) => [name, REDACTED])) }
+}
+
+/** What a hook made of a patch whose secrets it could not see, with those that it left in place. */
+export function restoreSecrets(catalogue: Catalogue, replaced: Values, patch: Values): Values {
+  const names = Object.keys(patch).filter((name) => catalogue.get(name)?.secret && replaced[name] === REDACTED)
+  if (names.length === 0) return replaced
+  return { ...replaced, ...Object.fromEntries(names.map((name) => [name, patch[name]])) }
+}
+
+function encryptedIn(catalogue: Catalogue, columns: Columns): readonly string[] {
+  return Object.keys(columns).filter((name) => name !== 'password' && catalogue.get(name)?.secret)
+}
+
+/** What the audit trail says of the columns that were written. */
+export function changesBetween(catalogue: Catalogue, before: StoredUser | null, columns: Columns): AttributeChange[] {
+  return Object.entries(columns).map(([name, to]) => redact(catalogue, name, before?.[name as keyof StoredUser], to))
+}

@@ -1,0 +1,114 @@
+import type { AuditTrail } from './audit/trail.ts'
+import type { HookRunner } from './hooks.ts'
+import type { Hasher } from './passwords/hasher.ts'
+import type { PasswordPolicy } from './passwords/policy.ts'
+import type { Catalogue } from './schema/catalogue.ts'
+import type { Validator } from './schema/validate.ts'
+import type { Secrets } from './secrets.ts'
+import type { ExpiryQuestion } from './sessions/lifetime.ts'
+import type { Store } from './store.ts'
+
+/** Settings that the domain works by. Made by `resolveOptions`, frozen. */
+export interface CoreConfig {
+  /** Names of all applications that a call may be made from. */
+  readonly apps: readonly string[]
+  /** Applications that one may log in from. */
+  readonly loginApps: readonly string[]
+  /** Applications whose word is taken for the client's address and user agent at login. */
+  readonly loginMetadataApps: readonly string[]
+  readonly session: {
+    /** Minutes from login to the end of a session. */
+    readonly lifetimeMinutes: number
+    /** Minutes after which even a renewed session ends; null for never. */
+    readonly absoluteMinutes: number | null
+    /** Minutes without use after which a session ends; null for no limit. */
+    readonly inactivityMinutes: number | null
+    /** Decides how many minutes a session lasts; null for `lifetimeMinutes`. */
+    readonly expiry: ((question: ExpiryQuestion) => number | undefined | Promise<number | undefined>) | null
+  }
+  readonly password: PasswordPolicy & {
+    /** Days until a new password expires; null for never (ASVS 6.2.10). */
+    readonly expiryDays: number | null
+    /** Days before expiry in which a login warns. */
+    readonly aboutToExpireDays: number
+    /** Whether a new password ends the account's other sessions (ASVS 7.4.3). */
+    readonly revokeSessions: boolean
+  }
+  /** Which reasons a caller is told, beyond "not allowed" (contract section 9). */
+  readonly inform: {
+    /** The application is not known. */
+    readonly appInvalid: boolean
+    /** The account is locked. */
+    readonly locked: boolean
+    /** The sign-up is not confirmed. */
+    readonly notConfirmed: boolean
+    /** A one-time code is needed. */
+    readonly totpMissing: boolean
+    /** The password has expired. */
+    readonly passwordExpired: boolean
+    /** The password will expire soon; where this is not told, such a login is refused. */
+    readonly passwordAboutToExpire: boolean
+    /** A new password is needed. */
+    readonly passwordMustChange: boolean
+    /** What is wrong with the new password of a login. */
+    readonly passwordInvalid: boolean
+  }
+  readonly signUp: {
+    /** New accounts wait for approval. */
+    readonly approvalNeeded: boolean
+  }
+  readonly email: {
+    /** No two accounts may share an address. */
+    readonly unique: boolean
+  }
+  readonly totp: {
+    /** Steps of 30 seconds that a code may be off, either way. */
+    readonly window: number
+    /** A code may be used again within its step. */
+    readonly allowReplay: boolean
+  }
+  readonly customAttributes: {
+    /** Names that may be set; null for any. */
+    readonly allowed: readonly string[] | null
+    /** Names whose values are encrypted and never shown. */
+    readonly secret: readonly string[]
+  }
+  readonly updateuser: {
+    /** Attribute that `uid` is compared with. */
+    readonly uidAttribute: string
+    /** The operation's names of our attributes. */
+    readonly attributeMap: Readonly<Record<string, string>>
+    /** Custom attributes that a user may not set on himself. */
+    readonly protectedAttributes: readonly string[]
+    /** ACLs that let their holders change others. */
+    readonly permissions: Readonly<Partial<Record<Permission, string>>>
+  }
+  readonly catalogues: {
+    /** Ids that may be granted; null for any. */
+    readonly roles: IdCatalogue
+    readonly acls: IdCatalogue
+    readonly groups: IdCatalogue
+  }
+}
+
+/** What an ACL can allow its holder to change on others, in the `updateuser` operation. */
+export type Permission = 'password' | 'attributes' | 'protectedAttributes' | 'authorizations'
+
+/** Ids that exist: a list, a function that knows, or null for any. */
+export type IdCatalogue = readonly string[] | ((id: string) => boolean | Promise<boolean>) | null
+
+/** What every operation of the domain works with. One per `createSso`; there is no other state. */
+export interface Core {
+  readonly config: CoreConfig
+  readonly catalogue: Catalogue
+  readonly validator: Validator
+  readonly store: Store
+  readonly secrets: Secrets
+  readonly hasher: Hasher
+  /** A hash that no password has, checked where there is no account, so that both take the same work. */
+  readonly decoyHash: () => Promise<string>
+  readonly hooks: HookRunner
+  readonly trail: AuditTrail
+  /** Id for a new account, where the database does not make one. */
+  readonly newUserId: () => string
+}

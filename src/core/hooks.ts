@@ -1,0 +1,208 @@
+import { issue, SsoError } from '../errors.ts'
+import type { AttributeChange, Operation } from './audit/record.ts'
+import type { Actor, Context } from './context.ts'
+import type { User, UserPatch } from './schema/user.gen.ts'
+
+/** What is about to be done. */
+export interface ProposedChange {
+  /** What was asked for. */
+  readonly operation: Operation
+  /** Who asks, and how he proved it. */
+  readonly actor: Actor
+  /** The account as it is, without secrets; null where one is being created. */
+  readonly before: User | null
+  /**
+   * Attributes to be changed. In `authorizeUpdate` not yet validated, and with all else that was asked for: `password`
+   * (as `[redacted]`), `roles`, `acls`, `groups`, and custom attributes as `attributes.` and their name.
+   */
+  readonly patch: Readonly<UserPatch> & Readonly<Record<string, unknown>>
+  /** Where the request comes from. */
+  readonly context: Context
+}
+
+/** What was done, or is being done in the transaction. */
+export interface Change {
+  /** What was asked for. */
+  readonly operation: Operation
+  /** Who asked, and how he proved it. */
+  readonly actor: Actor
+  /** The account. */
+  readonly target: {
+    /** Its id. */
+    readonly user_id: string
+    /** Its username, after the change. */
+    readonly username: string
+  }
+  /** The account before, without secrets; null if it was created. */
+  readonly before: User | null
+  /** The account after, without secrets; null if it was deleted. */
+  readonly after: User | null
+  /** What differs; secrets are `[redacted]`. */
+  readonly changes: readonly AttributeChange[]
+  /** Where the request comes from. */
+  readonly context: Context
+}
+
+/** A refused attempt. */
+export interface Denial {
+  /** What was asked for. */
+  readonly operation: Operation
+  /** Who asked; null if nobody was proved. */
+  readonly actor: Actor | null
+  /** The account that it was about, as far as it was found. */
+  readonly target: {
+    /** Its id. */
+    readonly id: string | null
+    /** Its username. */
+    readonly name: string | null
+  } | null
+  /** Where the request comes from. */
+  readonly context: Context
+}
+
+type Awaitable<T> = T | Promise<T>
+/** Hooks that return nothing say so in many ways: undefined, void, and promises of either. */
+type Optional<T> = Awaitable<T | undefined> | Awaitable<void>
+type OneOrMany<T> = T | readonly T[]
+
+/** Functions of the host that take part in a change. Each may be one function or a list, which is run in order. */
+export interface Hooks<Transaction = unknown> {
+  /**
+   * Sees the account and the names in the patch before the values are validated. May return the names that remain
+   * allowed, or throw: 403, audited as denied.
+   */
+  readonly authorizeUpdate?: OneOrMany<(change: ProposedChange) => Optional<readonly string[]>>
+  /**
+   * Outside the transaction. May return a new patch, which is authorised and validated again, or throw: nothing is
+   * written. An error with a `status` from 400 to 499 is answered as a refusal with its message, any other as a fault.
+   */
+  readonly beforeUpdate?: OneOrMany<(change: ProposedChange) => Optional<Readonly<Record<string, unknown>> | UserPatch>>
+  /** In the transaction, after the package's own writes. Throwing rolls back. May run again when a deadlock is retried. */
+  readonly withinUpdate?: OneOrMany<(change: Change, trx: Transaction) => Awaitable<void>>
+  /** After the commit. What it throws goes to `onError`; the reply stays a success. */
+  readonly afterUpdate?: OneOrMany<(change: Change) => Awaitable<void>>
+  /** After a refusal has been recorded. */
+  readonly onDenied?: OneOrMany<(denial: Denial, error: SsoError) => Awaitable<void>>
+  /** Anything unforeseen, with the error that the client is not shown. Default: `logger.error`. */
+  readonly onError?: OneOrMany<(error: unknown, context: Context | null) => Awaitable<void>>
+}
+
+/** Runs the host's hooks. A closed list of phases; the phase is the name. */
+export interface HookRunner {
+  readonly authorize: (change: ProposedChange) => Promise<void>
+  /** The patch that the hooks leave; the same object if they changed nothing. */
+  readonly before: (change: ProposedChange) => Promise<Readonly<Record<string, unknown>>>
+  readonly within: (change: Change, native: unknown) => Promise<void>
+  readonly after: (change: Change) => Promise<void>
+  readonly denied: (denial: Denial, error: SsoError) => Promise<void>
+  readonly error: (error: unknown, context: Context | null) => Promise<void>
+}
+
+/** @param log takes an error that no `onError` hook takes */
+export function buildHooks(hooks: Hooks<never>, log: (error: unknown, context: Context | null) => void): HookRunner {
+  const [authorize, before, within, after, denied, failed] = [
+    list(hooks.authorizeUpdate),
+    list(hooks.beforeUpdate),
+    list(hooks.withinUpdate),
+    list(hooks.afterUpdate),
+    list(hooks.onDenied),
+    list(hooks.onError),
+  ]
+
+  const report = async (error: unknown, context: Context | null) => {
+    if (failed.length === 0) log(error, context)
+    for (const hook of failed) {
+      try {
+        await hook(error, context)
+      } catch (fault) {
+        log(fault, context)
+      }
+    }
+  }
+
+  return {
+    async authorize(change) {
+      for (const hook of authorize) {
+        let allowed: readonly string[] | undefined
+        try {
+          allowed = ((await hook(change)) as readonly string[] | null | undefined) ?? undefined
+        } catch (error) {
+          if (error instanceof SsoError) throw error
+          if (!isClientError(error)) await report(error, change.context)
+          throw refusal(error)
+        }
+        const forbidden = allowed && Object.keys(change.patch).filter((name) => !allowed.includes(name))
+        if (forbidden && forbidden.length > 0) {
+          throw new SsoError('attribute_forbidden', {
+            message: `Not allowed: ${forbidden.join(', ')}.`,
+            issues: forbidden.map((name) => issue(name, 'attribute_forbidden')),
+          })
+        }
+      }
+    },
+
+    async before(change) {
+      // A patch that is not replaced is not checked again, so it must not be changed in place.
+      let patch: Readonly<Record<string, unknown>> = Object.freeze(change.patch)
+      for (const hook of before) {
+        try {
+          patch = ((await hook({ ...change, patch })) as Readonly<Record<string, unknown>> | undefined) ?? patch
+        } catch (error) {
+          throw isClientError(error) ? refusal(error) : error
+        }
+      }
+      return patch
+    },
+
+    async within(change, native) {
+      for (const hook of within) {
+        try {
+          await hook(change, native as never)
+        } catch (error) {
+          throw isClientError(error) ? refusal(error) : error
+        }
+      }
+    },
+
+    async after(change) {
+      for (const hook of after) {
+        try {
+          await hook(change)
+        } catch (error) {
+          await report(error, change.context)
+        }
+      }
+    },
+
+    async denied(denial, error) {
+      for (const hook of denied) {
+        try {
+          await hook(denial, error)
+        } catch (fault) {
+          await report(fault, denial.context)
+        }
+      }
+    },
+
+    error: report,
+  }
+}
+
+function list<T>(hook: OneOrMany<T> | undefined): readonly T[] {
+  if (hook === undefined) return []
+  return Array.isArray(hook) ? hook : [hook as T]
+}
+
+/** Errors that say "the client's fault" the way Express' own do; others must not read as a refusal. */
+function isClientError(error: unknown): boolean {
+  if (error instanceof SsoError) return false
+  const { status, statusCode } = (error ?? {}) as { status?: unknown; statusCode?: unknown }
+  const number = Number(status ?? statusCode)
+  return number >= 400 && number < 500
+}
+
+function refusal(error: unknown): SsoError {
+  const { message, expose } = (error ?? {}) as { message?: string; expose?: boolean }
+  const shown = isClientError(error) && expose !== false && typeof message === 'string' && message !== ''
+  return new SsoError('hook_refused', { cause: error, ...(shown ? { message } : {}) })
+}

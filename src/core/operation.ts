@@ -1,0 +1,47 @@
+import { issue, SsoError } from '../errors.ts'
+import type { Operation, TargetName } from './audit/record.ts'
+import type { Actor, Context } from './context.ts'
+import type { Core } from './core.ts'
+import { StoreConflict } from './store.ts'
+
+/** What an operation has found out so far, for the record of its failure. */
+export interface Attempt {
+  actor: Actor | null
+  target: TargetName | null
+}
+
+/**
+ * Runs an operation so that its failure is recorded, too. A refusal that cannot be recorded is a fault: the caller is
+ * refused all the same.
+ */
+export async function attempted<T>(
+  core: Core,
+  operation: Operation,
+  context: Context,
+  work: (attempt: Attempt) => Promise<T>,
+): Promise<T> {
+  const attempt: Attempt = { actor: null, target: null }
+  try {
+    return await work(attempt)
+  } catch (thrown) {
+    const error = thrown instanceof StoreConflict ? conflictError(thrown) : thrown
+    try {
+      await core.trail.refuse({ operation, context, ...attempt }, error)
+    } catch (fault) {
+      await core.hooks.error(fault, context)
+    }
+    throw error
+  }
+}
+
+/** The duplicate-key error of a race reads as the check before it would have (unique clashes: the index decides). */
+function conflictError({ reason, attribute, cause }: StoreConflict): SsoError {
+  if (reason === 'reference') return new SsoError('user_referenced', { cause })
+  if (reason === 'value') {
+    const issues = attribute === null ? [] : [issue(attribute, 'input_invalid', 'The value does not fit its column.')]
+    return new SsoError('input_invalid', { message: 'A value does not fit its column.', issues, cause })
+  }
+  if (attribute === 'username') return new SsoError('username_taken', { cause })
+  if (attribute === 'email') return new SsoError('email_taken', { cause })
+  return new SsoError('value_taken', { cause })
+}

@@ -1,0 +1,194 @@
+import { Secret, TOTP } from 'otpauth'
+import { SsoError } from '../../errors.ts'
+import { changesBetween, columnsOf, encodeSecrets } from '../accounts/values.ts'
+import { recordOf } from '../audit/record.ts'
+import type { Context } from '../context.ts'
+import type { Core } from '../core.ts'
+import { attempted } from '../operation.ts'
+import { passwordColumns } from '../passwords/columns.ts'
+import { checkPassword } from '../passwords/policy.ts'
+import { matches, verifyPassword } from '../passwords/verify.ts'
+import { visible } from '../schema/access.ts'
+import { daysAfter } from '../schema/times.ts'
+import type { User } from '../schema/user.gen.ts'
+import type { Account, Columns } from '../store.ts'
+import { actorOf, checkApp, checkState } from './gate.ts'
+import { expirationOf } from './lifetime.ts'
+import { hashUst, newSessionId, newUst } from './tokens.ts'
+
+/** What a login needs (contract section 8.1). */
+export interface LoginRequest {
+  readonly context: Context
+  readonly username: string
+  readonly password: string
+  /** Looked at if the account has one-time codes enabled. */
+  readonly totpCode: string | null
+  /** Looked at if the account must change its password, or the password has expired. */
+  readonly newPassword: string | null
+  /** Client's address and agent in the words of an application that is trusted with them. */
+  readonly claimed: { readonly remoteAddr: string | null; readonly userAgent: string | null }
+}
+
+/** What a login gives. */
+export interface LoginResult {
+  /** The user session token. It is not stored, and cannot be had again. */
+  readonly ust: string
+  /** When the session ends, unless it is renewed. */
+  readonly expirationTime: Date
+  /** Whether the password will expire soon. */
+  readonly isPasswordAboutToExpire: boolean
+  /** The account, as its owner may see it. */
+  readonly user: User
+}
+
+/** Opens a session. @throws SsoError in the order of contract section 8.1 */
+export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
+  return attempted(core, 'login', request.context, async (attempt) => {
+    const { context } = request
+    const { inform } = core.config
+    checkApp(core, context)
+
+    const account = await verifyPassword(core, request.username, request.password, core.store, attempt)
+    const totpStep = account.values.is_totp_enabled ? checkCode(core, account, request) : null
+    if (!core.config.loginApps.includes(context.app ?? '')) {
+      throw new SsoError(inform.appInvalid ? 'app_not_allowed' : 'not_allowed')
+    }
+
+    const expiry = account.values.password_expiry
+    const isExpired = expiry !== null && context.now > expiry
+    const mayRenew = request.newPassword !== null
+    checkState(core, account, context, { changesOwnPassword: mayRenew })
+    const aboutToExpire =
+      expiry !== null && !isExpired && context.now > daysAfter(expiry, -core.config.password.aboutToExpireDays)
+    if (aboutToExpire && !inform.passwordAboutToExpire) throw new SsoError('not_allowed')
+    if (account.values.password_must_change && !mayRenew) {
+      throw new SsoError(inform.passwordMustChange ? 'password_must_change' : 'not_allowed')
+    }
+
+    const renews = mayRenew && (isExpired || account.values.password_must_change)
+    const wanted = {
+      ...(renews ? await renewed(core, account, request) : await rehashed(core, account, request.password)),
+      ...(totpStep === null ? {} : { totp_last_step: totpStep }),
+    }
+    const ust = newUst()
+    const expirationTime = await expirationOf(core, account, context)
+    const actor = actorOf(account, 'password', null)
+    const claims = core.config.loginMetadataApps.includes(context.app ?? '')
+
+    const remoteAddr = (claims ? request.claimed.remoteAddr : null) ?? context.remoteAddr
+    const userAgent = (claims ? request.claimed.userAgent : null) ?? context.userAgent
+
+    const { record, columns } = await core.store.transaction(async (transaction) => {
+      let columns: Columns = {}
+      // A password that is being changed elsewhere must not open a session after the others were ended.
+      const current = await transaction.lockAccount(account.values.user_id)
+      if (!current || !(await isStillRight(core, current, account, request, renews))) {
+        throw new SsoError('credentials_invalid')
+      }
+      if (Object.keys(wanted).length > 0) {
+        // Two logins with one code: the second finds its step used (ASVS 2.3.4).
+        if (totpStep !== null) checkStep(core, current, totpStep)
+        columns = columnsOf(core, current.values, wanted, actor, context)
+        await transaction.updateAccount(current, encodeSecrets(core, columns))
+        if (renews && core.config.password.revokeSessions) {
+          await transaction.deleteSessionsOf(account.values.user_id, null)
+        }
+      }
+      const changes = renews ? changesBetween(core.catalogue, account.values, columns) : []
+      const record = recordOf({ operation: 'login', context, actor, target: attempt.target }, changes)
+      await transaction.deleteExpiredSessions(account.values.user_id, context.now)
+      await transaction.insertSession({
+        hash: hashUst(ust),
+        id: newSessionId(),
+        userId: account.values.user_id,
+        creationTime: context.now,
+        expirationTime,
+        lastUseTime: context.now,
+        remoteAddr,
+        userAgent,
+        app: context.app,
+        stateChanges: [{ source: 'login', time: context.now.toISOString(), remoteAddr, userAgent }],
+      })
+      await transaction.appendAudit(record)
+      return { record, columns }
+    })
+    core.trail.deliver(record, context)
+
+    const standing = { isSelf: true, isSuperUser: actor.isSuperUser }
+    return {
+      ust,
+      expirationTime,
+      isPasswordAboutToExpire: aboutToExpire && !renews,
+      user: visible(core.catalogue, { ...account.values, ...columns }, standing),
+    }
+  })
+}
+
+/** Ends a session. Says nothing of whether there was one (contract section 8.2); a locked user's is ended, too. */
+export function logout(core: Core, ust: string, context: Context): Promise<void> {
+  return attempted(core, 'logout', context, async (attempt) => {
+    checkApp(core, context)
+    const hash = hashUst(ust)
+    const found = await core.store.findSession(hash)
+    if (!found) return
+    attempt.actor = actorOf(found.account, 'ust', hash)
+    attempt.target = { id: found.account.values.user_id, name: found.account.values.username }
+
+    const record = recordOf({ operation: 'logout', context, ...attempt }, [])
+    const ended = await core.store.transaction(async (transaction) => {
+      const existed = await transaction.deleteSession(hash)
+      if (existed) await transaction.appendAudit(record)
+      return existed
+    })
+    if (ended) core.trail.deliver(record, context)
+  })
+}
+
+/** The time step of an accepted code. RFC 6238: SHA-1, 6 digits, 30 seconds. */
+function checkCode(core: Core, account: Account, { totpCode, context }: LoginRequest): number {
+  if (!totpCode) throw new SsoError(core.config.inform.totpMissing ? 'totp_missing' : 'credentials_invalid')
+  const sealed = account.values.totp_key
+  if (!sealed) throw new SsoError('totp_invalid')
+  // The library compares bytes, and throws where there are more of them than digits.
+  if (!/^\d{6}$/.test(totpCode)) throw new SsoError('totp_invalid')
+  const totp = new TOTP({ secret: Secret.fromBase32(core.secrets.decrypt('totp_key', sealed)) })
+  const timestamp = context.now.getTime()
+  const delta = totp.validate({ token: totpCode, timestamp, window: core.config.totp.window })
+  if (delta === null) throw new SsoError('totp_invalid')
+  const step = Math.floor(timestamp / 30_000) + delta
+  checkStep(core, account, step)
+  return step
+}
+
+function checkStep(core: Core, { values }: Account, step: number): void {
+  if (!core.config.totp.allowReplay && values.totp_last_step !== null && step <= values.totp_last_step) {
+    throw new SsoError('totp_invalid')
+  }
+}
+
+async function renewed(core: Core, account: Account, { newPassword, context }: LoginRequest): Promise<Columns> {
+  try {
+    await checkPassword(core.config.password, newPassword ?? '', account.values)
+  } catch (error) {
+    // The error must never be dropped, or the login would succeed with the old password (contract section 12.1).
+    throw core.config.inform.passwordInvalid || !(error instanceof SsoError) ? error : new SsoError('not_allowed')
+  }
+  return { ...(await passwordColumns(core, newPassword ?? '', context.now)), password_must_change: false }
+}
+
+/** Whether the password that was verified is the account's to this moment; another login may have re-hashed it. */
+async function isStillRight(
+  core: Core,
+  current: Account,
+  verified: Account,
+  { password }: LoginRequest,
+  renews: boolean,
+): Promise<boolean> {
+  if (current.values.password === verified.values.password) return true
+  return !renews && (await matches(core, current, password))
+}
+
+async function rehashed(core: Core, account: Account, password: string): Promise<Columns> {
+  const isOutdated = core.hasher.isOutdated(account.values.password ?? '')
+  return isOutdated ? { password: await core.hasher.hash(password) } : {}
+}

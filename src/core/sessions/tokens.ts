@@ -1,0 +1,26 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+/** A new user session token: 256 random bits (ASVS 7.2.3), base64url. */
+export function newUst(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+/** A name for a session that opens nothing: 96 random bits. */
+export function newSessionId(): string {
+  return randomBytes(12).toString('base64url')
+}
+
+/** What is stored in place of a token. The token is random, so a fast hash is enough. */
+export function hashUst(ust: string): string {
+  return createHash('sha256').update(ust).digest('base64url')
+}
+
+/** A password that nobody knows: 192 random bits (contract section 8.4). */
+export function randomPassword(): string {
+  return randomBytes(24).toString('base64url')
+}
+
+/** The token of an `Authorization: Bearer` header; null if it has none. */
+export function bearerToken(authorization: string | undefined): string | null {
+  return /^Bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1] ?? null
+}

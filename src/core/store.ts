@@ -1,0 +1,173 @@
+import type { AuditRecord } from './audit/record.ts'
+import type { StoredUser } from './schema/user.gen.ts'
+
+/** An account as it is stored, secrets included. */
+export interface Account {
+  readonly values: StoredUser
+  /** Raised by each update, where the table is ours; null on a host's table, which is locked instead. */
+  readonly version: number | null
+  /** Whether the side table has a row for it; always true where the table is ours. */
+  readonly hasSideRow: boolean
+  /** Stored values of attributes that have no column of their own. */
+  readonly extra: Readonly<Record<string, unknown>>
+}
+
+/** One entry of a session's history. */
+export interface StateChange {
+  /** What happened: the session was opened, or its end was put off. */
+  readonly source: 'login' | 'renew'
+  /** ISO 8601, UTC. */
+  readonly time: string
+  /** Client's address. */
+  readonly remoteAddr: string | null
+  /** Client's `User-Agent`. */
+  readonly userAgent: string | null
+}
+
+/** A session at rest: the hash stands for the token, which is not kept (ASVS 7.2.1). */
+export interface Session {
+  /** SHA-256 of the token, base64url. */
+  readonly hash: string
+  /** Names the session to people; opens nothing. */
+  readonly id: string
+  readonly userId: string
+  readonly creationTime: Date
+  readonly expirationTime: Date
+  readonly remoteAddr: string | null
+  readonly userAgent: string | null
+  readonly app: string | null
+  /** Last use, as far as it is kept: only where there is an inactivity limit. */
+  readonly lastUseTime: Date
+  /** The latest entries of its history, oldest first. */
+  readonly stateChanges: readonly StateChange[]
+}
+
+/** Rights of one role: letters of `RWX` in that order. */
+export interface RoleGrant {
+  /** Id of the role. */
+  readonly role: string
+  /** One to three of the letters `RWX`, in that order. */
+  readonly rights: string
+}
+
+/** Everything that is granted to an account. */
+export interface Grants {
+  /** Roles, each with its rights. */
+  readonly roles: readonly RoleGrant[]
+  /** Ids of single authorisations. */
+  readonly acls: readonly string[]
+  /** Ids of groups of authorisations. */
+  readonly groups: readonly string[]
+}
+
+/** A custom attribute at rest; an encrypted value is ciphertext. */
+export interface CustomAttribute {
+  readonly name: string
+  /** JSON text, or its ciphertext. */
+  readonly value: string
+  readonly isEncrypted: boolean
+}
+
+/** What can be read in a transaction and outside. */
+export interface Reads {
+  /** A session and its account, in one read; null unless both exist. Expired sessions are returned. */
+  findSession(hash: string): Promise<{ readonly session: Session; readonly account: Account } | null>
+  findAccount(userId: string): Promise<Account | null>
+  /**
+   * The accounts, two at most, with this value of an attribute. Usernames are found by their caseless key where the
+   * table is ours, everything else as the database compares.
+   */
+  findAccountsBy(attribute: string, value: string): Promise<readonly Account[]>
+  /** Whether an account other than `exceptId` has this value in `username` or `email`. */
+  isTaken(attribute: 'username' | 'email', value: string, exceptId: string | null): Promise<boolean>
+  /** Sessions that have not expired, oldest first. */
+  sessionsOf(userId: string, now: Date): Promise<readonly Session[]>
+  grantsOf(userId: string): Promise<Grants>
+  customAttributesOf(userId: string): Promise<readonly CustomAttribute[]>
+}
+
+/** Column values by attribute name. */
+export type Columns = Readonly<Record<string, unknown>>
+
+/** Reads and writes that are committed together. */
+export interface Transaction extends Reads {
+  /** The account, read so that nobody else can change it until the end of the transaction. */
+  lockAccount(userId: string): Promise<Account | null>
+  /** Writes only `columns`. False if the account is no longer the one that was read (own table, `version`). */
+  updateAccount(account: Account, columns: Columns): Promise<boolean>
+  /** Returns the new account's id. */
+  insertAccount(values: Columns): Promise<string>
+  deleteAccount(userId: string): Promise<void>
+  insertSession(session: Session): Promise<void>
+  /** Forgets an account's sessions that have expired. */
+  deleteExpiredSessions(userId: string, now: Date): Promise<void>
+  /** Puts off the end of a session. False if there is none. */
+  renewSession(hash: string, expirationTime: Date, stateChanges: readonly StateChange[]): Promise<boolean>
+  /** Ends one session of an account by its id. False if there was none. */
+  deleteSessionById(userId: string, id: string): Promise<boolean>
+  /** False if there was none. */
+  deleteSession(hash: string): Promise<boolean>
+  deleteSessionsOf(userId: string, exceptHash: string | null): Promise<void>
+  /** Adds a role or replaces its rights. */
+  putRole(userId: string, grant: RoleGrant): Promise<void>
+  removeRole(userId: string, role: string): Promise<void>
+  addAcl(userId: string, kind: AclKind, id: string): Promise<void>
+  removeAcl(userId: string, kind: AclKind, id: string): Promise<void>
+  putCustomAttribute(userId: string, attribute: CustomAttribute, now: Date): Promise<void>
+  removeCustomAttribute(userId: string, name: string): Promise<void>
+  appendAudit(record: AuditRecord): Promise<void>
+  /** The Knex transaction that the writes run in, for `withinUpdate`. */
+  readonly native: unknown
+}
+
+/** Single authorisations and groups of them. */
+export type AclKind = 'acl' | 'group'
+
+/** Something that stands out in the host's table. */
+export interface Finding {
+  /** `error` keeps the package from starting, `notice` does not. */
+  readonly severity: 'error' | 'notice'
+  /** The host's table. */
+  readonly table: string
+  /** Its column; `*` for the table as a whole. */
+  readonly column: string
+  /** What is wrong, as a sentence. */
+  readonly fault: string
+  /** Statement or option that mends it. */
+  readonly remedy: string
+}
+
+/** What `ready()` found. */
+export interface Readiness {
+  /** What stands out and does not keep the package from starting. */
+  readonly findings: readonly Finding[]
+}
+
+/** The port through which the core reaches a database. */
+export interface Store extends Reads {
+  /** Migrates the package's own tables and examines the host's. @throws SsoError `table_unfit` */
+  ready(): Promise<Readiness>
+  /** True where a row carries its version, so that an update need not lock it first. */
+  readonly isVersioned: boolean
+  /** Runs `work`, again if the database asks for it (deadlock, serialisation failure). */
+  transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>
+  /** Notes that a session was used, outside any transaction: losing it costs its owner a login at worst. */
+  touchSession(hash: string, now: Date): Promise<void>
+  /** Appends a record on its own, outside any transaction: for refusals. */
+  appendAudit(record: AuditRecord): Promise<void>
+}
+
+/** A value that the database refused, in terms of the domain. */
+export class StoreConflict extends Error {
+  override readonly name = 'StoreConflict'
+  /** `unique` is taken, `reference` is referred to, `value` does not fit the column. */
+  readonly reason: 'unique' | 'reference' | 'value'
+  /** Attribute it is about, if the database said which. */
+  readonly attribute: string | null
+
+  constructor(reason: StoreConflict['reason'], attribute: string | null, cause: unknown) {
+    super(`the database refused a value (${reason})`, { cause })
+    this.reason = reason
+    this.attribute = attribute
+  }
+}

@@ -1,0 +1,195 @@
+import { createAccount } from './accounts/create.ts'
+import * as operations from './accounts/operations.ts'
+import { type AccountDetails, readAccount, readDetails } from './accounts/read.ts'
+import { deleteAccount } from './accounts/remove.ts'
+import type { UpdateResult } from './accounts/update.ts'
+import { type UpdateuserParameters, updateuser } from './accounts/updateuser.ts'
+import {
+  type Caller,
+  type CallerOn,
+  callsOf,
+  credentialsOf,
+  type Origin,
+  type PasswordCaller,
+  requireApp,
+  startedFirst,
+  text,
+} from './callers.ts'
+import type { Credentials } from './context.ts'
+import type { Core } from './core.ts'
+import type { User, UserPatch } from './schema/user.gen.ts'
+import { type LoginResult, login, logout } from './sessions/login.ts'
+
+/** Attributes of a new account. */
+export type NewUser = UserPatch & {
+  /** Name to log in with. */
+  readonly username: string
+  /** In clear; the password policy applies. Default: one that nobody knows. */
+  readonly password?: string
+}
+
+/** Everything that HTTP can do, as functions with one object argument each. All reject with `SsoError`. */
+export interface UserApi {
+  /** Opens a session for a username and password. @throws SsoError in the order of contract section 8.1 */
+  login(
+    input: Origin & {
+      /** Name to log in with. */
+      readonly username: string
+      /** Present password. */
+      readonly password: string
+      /** Code of the account's authenticator, where it has one. */
+      readonly totpCode?: string
+      /** New password, where the old one has expired or must change. */
+      readonly newPassword?: string
+    },
+  ): Promise<LoginResult>
+  /** Ends a session; does not tell whether there was one. */
+  logout(
+    input: Origin & {
+      /** Token of the session. */
+      readonly currentUst: string
+    },
+  ): Promise<void>
+  /** The caller's own account. @throws SsoError `session_unknown` */
+  getCurrentUser(input: Caller): Promise<User>
+  /** Another's account, for super-users. @throws SsoError `super_user_required`, `user_unknown` */
+  getUserById(input: CallerOn): Promise<User>
+  /** An account with its roles, authorisations and custom attributes. @throws SsoError as `getUserById` */
+  getUserDetails(
+    input: Caller & {
+      /** Default: the caller's own account. */
+      readonly userId?: string | number
+    },
+  ): Promise<AccountDetails>
+  /** Creates a regular account; super-users only. @throws SsoError `super_user_required`, `username_taken` */
+  createUser(
+    input: Caller & {
+      /** Attributes; without a password, one that nobody knows. */
+      readonly data: NewUser
+      /** Whether it is approved at once. Default: only if `signUp.approvalNeeded` is false. */
+      readonly autoApprove?: boolean
+    },
+  ): Promise<User>
+  /** Creates an approved super-user. In code only: no route reaches it. @throws SsoError `username_taken` */
+  createSuperUser(
+    input: Origin & {
+      /** Attributes; without a password, one that nobody knows. */
+      readonly data: NewUser
+      /** Who does it, for the audit trail. Default `createSuperUser`. */
+      readonly by?: string
+    },
+  ): Promise<User>
+  /**
+   * Changes the caller's own account; an absent key is not touched, null is stored as NULL.
+   *
+   * @throws SsoError naming every attribute that is not accepted, or `attribute_forbidden`, `username_taken`
+   */
+  updateCurrentUser(
+    input: Caller & {
+      /** Attributes to be changed. */
+      readonly data: UserPatch
+    },
+  ): Promise<UpdateResult>
+  /**
+   * Changes an account by its id: super-users everybody's, others their own.
+   *
+   * @throws SsoError as `updateCurrentUser`, or `super_user_required`, `user_unknown`
+   */
+  updateUserById(
+    input: CallerOn & {
+      /** Attributes to be changed. */
+      readonly data: UserPatch
+    },
+  ): Promise<UpdateResult>
+  /**
+   * Sets a password: one's own with the old one, a super-user everybody's. Other sessions of the account end
+   * (ASVS 6.2.3, 7.4.3).
+   *
+   * @throws SsoError `credentials_invalid` for a wrong old password, `password_too_short` and its like
+   */
+  changePassword(
+    input: Caller & {
+      /** Default: the caller's own account. */
+      readonly userId?: string | number
+      /** Needed for one's own. */
+      readonly oldPassword?: string
+      /** In clear; the password policy applies. */
+      readonly newPassword: string
+      /** Days until it expires; super-users only. Default `password.expiryDays`. */
+      readonly passwordExpiry?: number
+      /** Whether the next login must send a new one; super-users only. Default: as it was. */
+      readonly mustChange?: boolean
+    },
+  ): Promise<UpdateResult>
+  /** Deletes an account, never the caller's own; super-users only. @throws SsoError `operation_invalid` for one's own */
+  deleteUserById(input: CallerOn): Promise<void>
+  /** Super-users only: the account can neither log in nor use its sessions. @throws SsoError as `getUserById` */
+  lockUser(input: CallerOn): Promise<UpdateResult>
+  /** Super-users only: undoes `lockUser`. @throws SsoError as `getUserById` */
+  unlockUser(input: CallerOn): Promise<UpdateResult>
+  /** Super-users only: lets an account in. @throws SsoError as `getUserById` */
+  approveUser(input: CallerOn): Promise<UpdateResult>
+  /** Super-users only: keeps an account out. @throws SsoError as `getUserById` */
+  rejectUser(input: CallerOn): Promise<UpdateResult>
+  /**
+   * The DigDash operation, by UST or by `user` and `pass`; lists and `attributes` are real arrays and objects.
+   *
+   * @throws SsoError with an issue for each parameter that is wrong or not allowed
+   */
+  updateuser(input: UpdateuserParameters & (Caller | PasswordCaller)): Promise<UpdateResult>
+}
+
+/** @param now the clock */
+export function buildUserApi(core: Core, now: () => Date): UserApi {
+  const { contextOf, call, about } = callsOf(now)
+  const api: UserApi = {
+    login: (input) =>
+      login(core, {
+        context: contextOf(requireApp(input)),
+        username: text(input.username, 'username'),
+        password: text(input.password, 'password'),
+        totpCode: input.totpCode ?? null,
+        newPassword: input.newPassword ?? null,
+        claimed: { remoteAddr: null, userAgent: null },
+      }),
+    logout: (input) => logout(core, text(input.currentUst, 'currentUst'), contextOf(requireApp(input))),
+    getCurrentUser: (input) => readAccount(core, { ...call(input), userId: null }),
+    getUserById: (input) => readAccount(core, about(input)),
+    getUserDetails: (input) =>
+      readDetails(core, { ...call(input), userId: input.userId === undefined ? null : String(input.userId) }),
+    createUser: ({ data, autoApprove = false, ...caller }) =>
+      createAccount(core, { ...call(caller as Caller), operation: 'create_user', data, autoApprove }),
+    createSuperUser: ({ data, by = 'createSuperUser', ...origin }) =>
+      createAccount(core, {
+        operation: 'create_super_user',
+        credentials: { via: 'code', name: by },
+        context: contextOf(origin),
+        data,
+        autoApprove: true,
+      }),
+    updateCurrentUser: ({ data, ...caller }) => operations.updateCurrentUser(core, { ...call(caller as Caller), data }),
+    updateUserById: ({ data, ...input }) => operations.updateUserById(core, { ...about(input as CallerOn), data }),
+    changePassword: ({ userId, oldPassword, newPassword, passwordExpiry, mustChange, ...caller }) =>
+      operations.changePassword(core, {
+        ...call(caller as Caller),
+        userId: userId === undefined ? null : String(userId),
+        oldPassword: oldPassword ?? null,
+        newPassword: text(newPassword, 'newPassword'),
+        expiryDays: passwordExpiry ?? null,
+        mustChange: mustChange ?? null,
+      }),
+    deleteUserById: (input) => deleteAccount(core, about(input)),
+    lockUser: (input) => operations.lockUser(core, about(input)),
+    unlockUser: (input) => operations.unlockUser(core, about(input)),
+    approveUser: (input) => operations.approveUser(core, about(input)),
+    rejectUser: (input) => operations.rejectUser(core, about(input)),
+    updateuser: (input) => {
+      const credentials: Credentials =
+        'user' in input
+          ? { via: 'password', username: text(input.user, 'user'), password: text(input.pass, 'pass') }
+          : credentialsOf(input)
+      return updateuser(core, { credentials, context: contextOf(input), parameters: input })
+    },
+  }
+  return startedFirst(core, api)
+}

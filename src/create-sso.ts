@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto'
+import type { Router } from 'express'
+import { buildTrail } from './core/audit/trail.ts'
+import type { Core } from './core/core.ts'
+import { buildHooks } from './core/hooks.ts'
+import { argon2Hasher } from './core/passwords/hasher.ts'
+import { type AccessRow, accessMatrix } from './core/schema/access.ts'
+import { buildCatalogue } from './core/schema/catalogue.ts'
+import { buildValidator } from './core/schema/validate.ts'
+import { buildSecrets } from './core/secrets.ts'
+import { buildSessionApi, type SessionApi } from './core/sessions/api.ts'
+import { randomPassword } from './core/sessions/tokens.ts'
+import type { Readiness } from './core/store.ts'
+import { buildUserApi, type UserApi } from './core/users.ts'
+import { contextOf, type Edge } from './http/edge.ts'
+import { buildMiddleware, type Middleware } from './http/middleware.ts'
+import { updateuserRouter } from './http/updateuser/router.ts'
+import { zatoRouter } from './http/zato/router.ts'
+import { buildStore } from './knex/store.ts'
+import type { Options } from './options.ts'
+import { buildStrategies, type Strategies } from './passport/strategies.ts'
+import { resolveOptions } from './resolve-options.ts'
+
+/** What `createSso` gives: routers, middlewares and functions over one update core. */
+export interface Sso extends Middleware {
+  /**
+   * Creates the package's tables where they are missing and examines the host's. Routes and functions wait for it by
+   * themselves; call it at start-up to hear of what is wrong before the first request does.
+   *
+   * @throws SsoError `table_unfit`, naming each column and the statement that mends it
+   */
+  readonly ready: () => Promise<Readiness>
+  /** Resolves when every audit sink has taken everything that has been committed so far. */
+  readonly flush: () => Promise<void>
+  /** The functions. */
+  readonly user: UserApi
+  /** Sessions, as functions. */
+  readonly session: SessionApi
+  /** Router of the Zato SSO dialect: `/user`, `/user/login` and the rest. */
+  readonly zato: Router
+  /** Router of the `updateuser` dialect: `/updateuser`. */
+  readonly updateuser: Router
+  /** Passport strategies. */
+  readonly passport: Strategies
+  /** Who may read and change what. */
+  readonly accessMatrix: readonly AccessRow[]
+}
+
+/**
+ * Puts everything together. Two of them in one process share nothing.
+ *
+ * @throws SsoError `option_invalid`, with the option's path and the nearest legal name
+ */
+export function createSso(options: Options): Sso {
+  const config = resolveOptions(options)
+  const catalogue = buildCatalogue(config.attributes)
+  const validator = buildValidator(catalogue, { checkEmail: config.checkEmail })
+  const hooks = buildHooks(config.hooks, (error, context) => {
+    config.edge.logger.error(
+      `express-sso-users: ${context?.cid ?? '-'} ${error instanceof Error ? error.stack : String(error)}`,
+    )
+  })
+  const hasher = config.hasher ?? argon2Hasher
+  const store = buildStore({
+    ...config.store,
+    catalogue,
+    validator,
+    emailIsUnique: config.core.email.unique,
+    newUuid: randomUUID,
+    usesTransactor: config.hooks.withinUpdate !== undefined,
+  })
+  let decoy: Promise<string> | null = null
+  const core: Core = {
+    config: config.core,
+    catalogue,
+    validator,
+    store,
+    secrets: buildSecrets(config.encryptionKeys),
+    hasher,
+    decoyHash: () => {
+      decoy ??= hasher.hash(randomPassword()).catch((error) => {
+        decoy = null
+        throw error
+      })
+      return decoy
+    },
+    hooks,
+    trail: buildTrail(store, config.sinks, hooks),
+    newUserId: config.store.newUserId,
+  }
+  const edge: Edge = { core, config: config.edge }
+
+  return {
+    ready: async () => {
+      const readiness = await store.ready()
+      for (const { table, column, fault, remedy } of readiness.findings) {
+        config.edge.logger.warn(`express-sso-users: ${table}.${column}: ${fault} ${remedy}`)
+      }
+      return readiness
+    },
+    flush: core.trail.flush,
+    user: buildUserApi(core, config.edge.now),
+    session: buildSessionApi(core, config.edge.now),
+    zato: zatoRouter(edge),
+    updateuser: updateuserRouter(edge),
+    passport: buildStrategies({ core, contextOf: (req) => contextOf(edge, req, 'passport') }),
+    accessMatrix: accessMatrix(catalogue),
+    ...buildMiddleware(edge),
+  }
+}

@@ -1,0 +1,91 @@
+import type { Request } from 'express'
+import { nearest } from '../../core/schema/nearest.ts'
+import { isPrototypeName, textFault } from '../../core/schema/text.ts'
+import { type Issue, issue, SsoError } from '../../errors.ts'
+import { type Body, jsonObject, mediaType } from '../body.ts'
+
+/** What a request says. */
+export interface Parameters {
+  /** Values by name; lists and objects are read from their JSON. */
+  readonly values: ReadonlyMap<string, unknown>
+  /** Each parameter that is unknown, repeated or malformed; to be reported with whatever else is wrong. */
+  readonly faults: readonly Issue[]
+}
+
+const TEXTS = ['user', 'pass', 'uid', 'password', 'displayName']
+const LISTS = ['roles', 'rolesnoselected', 'acls', 'aclsnoselected', 'groupacls', 'groupaclsnoselected']
+/** Names of all parameters. */
+export const NAMES: readonly string[] = [...TEXTS, ...LISTS, 'attributes']
+const MOST_PARAMETERS = 200
+const REPEATED = 'The parameter is there twice.'
+
+/** The raw query string, which Express 4 and 5 would parse differently. */
+export function queryOf(req: Request): string {
+  const { originalUrl } = req
+  const at = originalUrl.indexOf('?')
+  return at < 0 ? '' : originalUrl.slice(at + 1)
+}
+
+/** @throws SsoError `input_invalid` for more parameters than there can be */
+export function fromQuery(query: string): Parameters {
+  return readPairs([...new URLSearchParams(query)])
+}
+
+/** A form or a JSON object. @throws SsoError `media_type_unsupported`, or as `fromQuery` */
+export function fromBody(body: Body, req: Request): Parameters {
+  const type = mediaType(req)
+  if (type === 'application/x-www-form-urlencoded') {
+    if (body.kind === 'form') return readPairs(Object.entries(body.fields), formFault)
+    return fromQuery(body.kind === 'text' ? body.text : '')
+  }
+  if (type === 'application/json' || type?.endsWith('+json')) return readPairs(Object.entries(jsonObject(body, req)))
+  if (body.kind === 'none') return { values: new Map(), faults: [] }
+  throw new SsoError('media_type_unsupported', {
+    message: 'The body must be application/x-www-form-urlencoded or application/json.',
+  })
+}
+
+function readPairs(
+  pairs: readonly (readonly [string, unknown])[],
+  valueFault: (name: string, value: unknown) => string | null = faultOfValue,
+): Parameters {
+  if (pairs.length > MOST_PARAMETERS) {
+    throw new SsoError('input_invalid', { message: `There are more than ${MOST_PARAMETERS} parameters.` })
+  }
+  const values = new Map<string, unknown>()
+  const faults: Issue[] = []
+  for (const [name, value] of pairs) {
+    // The trailing "&" of the page's own example.
+    if (name === '' && value === '') continue
+    const fault = nameFault(name, values) ?? valueFault(name, value)
+    if (fault) faults.push(issue(isPrototypeName(name) ? '(name)' : name.slice(0, 50), 'input_invalid', fault))
+    else values.set(name, readValue(name, value, faults))
+  }
+  return { values, faults }
+}
+
+function nameFault(name: string, seen: Parameters['values']): string | null {
+  if (!NAMES.includes(name)) return `There is no such parameter; the nearest is ${nearest(name, NAMES)}.`
+  return seen.has(name) ? REPEATED : null
+}
+
+function faultOfValue(name: string, value: unknown): string | null {
+  if (typeof value === 'string') return textFault(value)
+  return TEXTS.includes(name) ? 'The value must be text.' : null
+}
+
+/** A form holds text; a parser of the host makes a list of what is there twice, and objects of names in brackets. */
+function formFault(name: string, value: unknown): string | null {
+  if (Array.isArray(value)) return REPEATED
+  return typeof value === 'string' ? faultOfValue(name, value) : 'The value must be text.'
+}
+
+function readValue(name: string, value: unknown, faults: Issue[]): unknown {
+  if (TEXTS.includes(name) || typeof value !== 'string') return value
+  try {
+    return JSON.parse(value)
+  } catch {
+    faults.push(issue(name, 'input_invalid', 'The value is not JSON.'))
+    return undefined
+  }
+}

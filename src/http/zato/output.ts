@@ -1,0 +1,73 @@
+import type { Response } from 'express'
+import type { Context } from '../../core/context.ts'
+import type { Catalogue } from '../../core/schema/catalogue.ts'
+import type { User } from '../../core/schema/user.gen.ts'
+
+/** Answers with Zato's envelope; `sub_status` is there even if empty (contract section 3). */
+export function sendOk(
+  res: Response,
+  { cid }: Context,
+  fields: Readonly<Record<string, unknown>> = {},
+  warnings: readonly string[] = [],
+): void {
+  res.status(200).json({ status: warnings.length > 0 ? 'warning' : 'ok', cid, sub_status: warnings, ...fields })
+}
+
+/** Naive UTC in ISO form; microseconds only if there are any, never a zone (contract section 3). */
+export function isoformat(time: Date): string {
+  const text = time.toISOString()
+  return text.endsWith('.000Z') ? text.slice(0, 19) : `${text.slice(0, 23)}000`
+}
+
+// Contract section 8.3: what a regular user reads of himself; his user_id is not among it.
+const TO_SELF = [
+  'username',
+  'email',
+  'display_name',
+  'first_name',
+  'middle_name',
+  'last_name',
+  'is_totp_enabled',
+  'totp_label',
+]
+
+const TO_SUPER_USERS = [
+  'user_id',
+  ...TO_SELF,
+  'is_active',
+  'is_internal',
+  'is_super_user',
+  'is_locked',
+  'is_approval_needed',
+  'approval_status',
+  'approval_status_mod_time',
+  'approval_status_mod_by',
+  'locked_time',
+  'locked_by',
+  'creation_ctx',
+  'password_expiry',
+  'password_is_set',
+  'password_must_change',
+  'password_last_set',
+  'sign_up_status',
+  'sign_up_time',
+]
+
+/** Fields that the reply to POST /user leaves out (contract section 8.4). */
+export const NOT_ON_CREATION: readonly string[] = ['locked_time', 'locked_by', 'creation_ctx']
+
+/** An account in Zato's fields, with the host's own attributes after them. */
+export function userFields(catalogue: Catalogue, user: User, without: readonly string[] = []): Record<string, unknown> {
+  const isForSuperUser = 'is_super_user' in user
+  const custom = [...catalogue.values()].filter(({ custom }) => custom).map(({ name }) => name)
+  const names = [...(isForSuperUser ? TO_SUPER_USERS : TO_SELF), ...custom].filter(
+    (name) => name in user && !without.includes(name),
+  )
+  return Object.fromEntries(names.map((name) => [name, written(name, user[name as keyof User])]))
+}
+
+function written(name: string, value: unknown): unknown {
+  if (value instanceof Date) return isoformat(value)
+  // A label that was never set comes as empty text (contract section 8.3).
+  return name === 'totp_label' ? (value ?? '') : value
+}

@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto'
+import type { Knex } from 'knex'
+import { isIncomparable, isStalePlan } from './failures.ts'
+import { bound, type Compiled, type Connection, type Parameters, type Result, type Statement } from './statements.ts'
+
+/** How one database driver runs statements and transactions on a connection of Knex's pool. */
+export interface Driver {
+  readonly execute: (connection: Connection, statement: Statement, parameters: Parameters) => Promise<Result>
+  readonly begin: (connection: Connection) => Promise<void>
+  readonly commit: (connection: Connection) => Promise<void>
+  /** Never throws: a connection that cannot roll back is taken out of the pool. */
+  readonly rollback: (connection: Connection) => Promise<void>
+  /** What is still to be done after Knex itself has begun a transaction. */
+  readonly afterBegin: (connection: Connection) => Promise<void>
+}
+
+/**
+ * The driver for a Knex instance.
+ *
+ * @param prepared false runs everything through Knex's own builder, as for databases without a driver here
+ */
+export function driverOf(db: Knex, prepared: boolean): Driver {
+  const name = String(db.client.driverName)
+  if (prepared && name === 'pg') return postgres()
+  if (prepared && name === 'mysql2') return mysql
+  if (prepared && name === 'better-sqlite3') return sqlite()
+  return builder(db)
+}
+
+const NOTHING: Result = { rows: [], affected: 0 }
+
+interface PgConnection {
+  query(query: string | object): Promise<{ rows: unknown[][]; rowCount: number | null }>
+}
+
+// The host may have changed how pg parses types; the codecs read what the server sends.
+const asSent = { getTypeParser: () => (text: unknown) => text }
+
+function postgres(): Driver {
+  const generations = new WeakMap<Compiled, number>()
+  const names = new WeakMap<Compiled, string>()
+
+  /** pg keeps prepared statements by name on each connection; one that went stale needs another name. */
+  const nameOf = (compiled: Compiled): string => {
+    let name = names.get(compiled)
+    if (name === undefined) {
+      const digest = createHash('sha256').update(compiled.sql).digest('base64url').slice(0, 24)
+      name = `sso_${digest}_${generations.get(compiled) ?? 0}`
+      names.set(compiled, name)
+    }
+    return name
+  }
+
+  return {
+    async execute(connection, { compiled }, parameters) {
+      const query = () =>
+        (connection as PgConnection).query({
+          name: nameOf(compiled),
+          text: compiled.sql,
+          values: bound(compiled, parameters),
+          rowMode: 'array',
+          types: asSent,
+        })
+      const { rows, rowCount } = await query().catch((error: unknown) => {
+        if (!isStalePlan(error)) throw error
+        // The host has altered its table since. In a transaction this fails again, and the transaction is run again.
+        generations.set(compiled, (generations.get(compiled) ?? 0) + 1)
+        names.delete(compiled)
+        return query().catch(() => {
+          throw error
+        })
+      })
+      return { rows, affected: rowCount ?? 0 }
+    },
+    ...transactions((connection, sql) => (connection as PgConnection).query(sql)),
+  }
+}
+
+type MysqlDone = (error: Error | null, result: unknown) => void
+
+interface MysqlConnection {
+  execute(options: object, done: MysqlDone): void
+  query(sql: string, done: MysqlDone): void
+}
+
+const plainCast = (_field: unknown, next: () => unknown) => next()
+
+/** The host may have changed how mysql2 reads values; a function for casting gives way only to another one. */
+function mysqlAsSent(connection: Connection): Readonly<Record<string, unknown>> {
+  const { typeCast } = (connection as { config?: { typeCast?: unknown } }).config ?? {}
+  return typeof typeCast === 'function' ? { ...MYSQL_AS_SENT, typeCast: plainCast } : MYSQL_AS_SENT
+}
+
+const MYSQL_AS_SENT = {
+  dateStrings: true,
+  supportBigNumbers: true,
+  bigNumberStrings: true,
+  jsonStrings: true,
+}
+
+const mysql: Driver = {
+  execute(connection, { compiled }, parameters) {
+    return new Promise((resolve, reject) => {
+      const options = {
+        sql: compiled.sql,
+        values: bound(compiled, parameters),
+        rowsAsArray: true,
+        ...mysqlAsSent(connection),
+      }
+      ;(connection as MysqlConnection).execute(options, (error, result) => {
+        if (error) isIncomparable(error) ? resolve(NOTHING) : reject(error)
+        else if (Array.isArray(result)) resolve({ rows: result, affected: result.length })
+        else resolve({ rows: [], affected: (result as { affectedRows: number }).affectedRows })
+      })
+    })
+  },
+  ...transactions(
+    (connection, sql) =>
+      new Promise((resolve, reject) => {
+        ;(connection as MysqlConnection).query(sql, (error, result) => (error ? reject(error) : resolve(result)))
+      }),
+  ),
+}
+
+interface SqliteStatement {
+  readonly reader: boolean
+  raw(): SqliteStatement
+  all(values: unknown[]): unknown[][]
+  run(values: unknown[]): { changes: number }
+}
+
+interface SqliteConnection {
+  readonly inTransaction: boolean
+  prepare(sql: string): SqliteStatement
+}
+
+function sqlite(): Driver {
+  const prepared = new WeakMap<Connection, WeakMap<Compiled, SqliteStatement>>()
+  const controls = new Map<string, Compiled>()
+
+  const statementOn = (connection: SqliteConnection, compiled: Compiled): SqliteStatement => {
+    const statements = prepared.get(connection) ?? new WeakMap<Compiled, SqliteStatement>()
+    prepared.set(connection, statements)
+    let statement = statements.get(compiled)
+    if (!statement) {
+      statement = connection.prepare(compiled.sql)
+      if (statement.reader) statement = statement.raw()
+      statements.set(compiled, statement)
+    }
+    return statement
+  }
+
+  /** BEGIN, COMMIT and ROLLBACK, kept prepared like the rest. */
+  const controlOf = (sql: string): Compiled => {
+    const control = controls.get(sql) ?? { sql, slots: [] }
+    controls.set(sql, control)
+    return control
+  }
+
+  return {
+    async execute(connection, { compiled }, parameters) {
+      const statement = statementOn(connection as SqliteConnection, compiled)
+      const values = bound(compiled, parameters)
+      if (!statement.reader) return { rows: [], affected: statement.run(values).changes }
+      const rows = statement.all(values)
+      return { rows, affected: rows.length }
+    },
+    ...transactions(
+      async (connection, sql) => {
+        // Some failures have rolled back already.
+        if (sql === 'ROLLBACK' && !(connection as SqliteConnection).inTransaction) return
+        statementOn(connection as SqliteConnection, controlOf(sql)).run([])
+      },
+      // A deferred transaction that reads before it writes fails if another process wrote in between.
+      'BEGIN IMMEDIATE',
+    ),
+  }
+}
+
+/** Any database that Knex speaks to, through its builder: slower, nothing assumed. */
+function builder(db: Knex): Driver {
+  const name = String(db.client.driverName)
+  const readOptions = (connection: Connection): Readonly<Record<string, unknown>> => {
+    if (name === 'pg') return { types: asSent }
+    return name === 'mysql2' || name === 'mysql' ? mysqlAsSent(connection) : {}
+  }
+  return {
+    async execute(connection, { build }, parameters) {
+      const query = build((name) => parameters[name] as never).connection(connection)
+      const answer: unknown = await query.options(readOptions(connection)).catch((error: unknown) => {
+        if (isIncomparable(error)) return []
+        throw error
+      })
+      if (typeof answer === 'number') return { rows: [], affected: answer }
+      if (!Array.isArray(answer)) return { rows: [], affected: 0 }
+      const rows = answer.map((row) => (typeof row === 'object' && row !== null ? Object.values(row) : [row]))
+      return { rows, affected: rows.length }
+    },
+    ...transactions((connection, sql) => db.raw(sql).connection(connection), beginOf(db)),
+  }
+}
+
+function beginOf(db: Knex): string {
+  const name = String(db.client.dialect)
+  if (name === 'sqlite3') return 'BEGIN IMMEDIATE'
+  return name === 'mssql' ? 'BEGIN TRANSACTION' : 'BEGIN'
+}
+
+function transactions(
+  run: (connection: Connection, sql: string) => PromiseLike<unknown>,
+  begin = 'BEGIN',
+): Omit<Driver, 'execute'> {
+  return {
+    begin: async (connection) => void (await run(connection, begin)),
+    commit: async (connection) => void (await run(connection, 'COMMIT')),
+    async rollback(connection) {
+      try {
+        await run(connection, 'ROLLBACK')
+      } catch (error) {
+        // Knex destroys a connection that carries this mark instead of lending it again.
+        ;(connection as { __knex__disposed?: unknown }).__knex__disposed = error
+      }
+    },
+    async afterBegin(connection) {
+      // Knex begins a deferred transaction on SQLite. A statement that writes nothing takes the lock all the same.
+      if (begin === 'BEGIN IMMEDIATE') await run(connection, 'DELETE FROM sqlite_sequence WHERE 1 = 0')
+    },
+  }
+}

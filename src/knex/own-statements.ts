@@ -1,0 +1,275 @@
+import type { Knex } from 'knex'
+import type { AuditRecord } from '../core/audit/record.ts'
+import type { AclKind, CustomAttribute, Grants, RoleGrant, Session, StateChange } from '../core/store.ts'
+import { type Codec, codecFor } from './codecs.ts'
+import type { Layout } from './layout.ts'
+import { type Build, prepare, type Runner, type Statement } from './statements.ts'
+
+type Bind = Parameters<Build>[0]
+
+/** Statements on the package's own tables: sessions, grants, custom attributes, audit. Compiled once. */
+export class OwnStatements {
+  /** Everything that goes with an account, in order. */
+  readonly removeAll: readonly Statement[]
+  readonly #time: Codec
+  readonly #boolean: Codec
+  readonly #prepared: ReturnType<typeof prepareAll>
+
+  constructor(db: Knex, layout: Layout) {
+    this.#time = codecFor('datetime', layout.dialect, null)
+    this.#boolean = codecFor('boolean', layout.dialect, null)
+    this.#prepared = prepareAll(db, layout)
+    this.removeAll = (['session', 'attribute', 'role_grant', 'acl_grant'] as const).map((name) =>
+      prepare((bind) => db(layout.table(name)).where('user_id', bind('id')).delete()),
+    )
+  }
+
+  /** A session as `SESSION_COLUMNS` have it. */
+  decodeSession(hash: string, userId: string, row: readonly unknown[]): Session {
+    const [id, creation, expiration, lastUse, remoteAddr, userAgent, app, stateChanges] = row
+    return {
+      hash,
+      id: String(id),
+      userId,
+      creationTime: this.#time.decode(creation) as Date,
+      expirationTime: this.#time.decode(expiration) as Date,
+      lastUseTime: this.#time.decode(lastUse) as Date,
+      remoteAddr: remoteAddr as string | null,
+      userAgent: userAgent as string | null,
+      app: app as string | null,
+      stateChanges: JSON.parse(String(stateChanges)),
+    }
+  }
+
+  async insertSession(runner: Runner, session: Session): Promise<void> {
+    await runner.run(this.#prepared.insertSession, {
+      ...session,
+      creationTime: this.#time.encode(session.creationTime),
+      expirationTime: this.#time.encode(session.expirationTime),
+      lastUseTime: this.#time.encode(session.lastUseTime),
+      stateChanges: JSON.stringify(session.stateChanges),
+    })
+  }
+
+  async sessionsOf(runner: Runner, userId: string, now: Date): Promise<readonly Session[]> {
+    const { rows } = await runner.run(this.#prepared.sessions, { userId, now: this.#time.encode(now) })
+    return rows.map(([hash, ...row]) => this.decodeSession(String(hash), userId, row))
+  }
+
+  async deleteExpiredSessions(runner: Runner, userId: string, now: Date): Promise<void> {
+    await runner.run(this.#prepared.deleteExpiredSessions, { userId, now: this.#time.encode(now) })
+  }
+
+  async renewSession(
+    runner: Runner,
+    hash: string,
+    expirationTime: Date,
+    stateChanges: readonly StateChange[],
+  ): Promise<boolean> {
+    const { affected } = await runner.run(this.#prepared.renewSession, {
+      hash,
+      expirationTime: this.#time.encode(expirationTime),
+      stateChanges: JSON.stringify(stateChanges),
+    })
+    return affected > 0
+  }
+
+  async touchSession(runner: Runner, hash: string, now: Date): Promise<void> {
+    await runner.run(this.#prepared.touchSession, { hash, now: this.#time.encode(now) })
+  }
+
+  async deleteSessionById(runner: Runner, userId: string, id: string): Promise<boolean> {
+    const { affected } = await runner.run(this.#prepared.deleteSessionById, { userId, id })
+    return affected > 0
+  }
+
+  async deleteSession(runner: Runner, hash: string): Promise<boolean> {
+    const { affected } = await runner.run(this.#prepared.deleteSession, { hash })
+    return affected > 0
+  }
+
+  async deleteSessionsOf(runner: Runner, userId: string, exceptHash: string | null): Promise<void> {
+    // No hash is empty, so an empty one excepts nothing.
+    await runner.run(this.#prepared.deleteSessionsOf, { userId, hash: exceptHash ?? '' })
+  }
+
+  async grantsOf(runner: Runner, userId: string): Promise<Grants> {
+    const roles = await runner.run(this.#prepared.roles, { userId })
+    const acls = await runner.run(this.#prepared.acls, { userId })
+    const ofKind = (kind: AclKind) => acls.rows.filter(([found]) => found === kind).map(([, id]) => String(id))
+    return {
+      roles: roles.rows.map(([role, rights]) => ({ role: String(role), rights: String(rights) })),
+      acls: ofKind('acl'),
+      groups: ofKind('group'),
+    }
+  }
+
+  async putRole(runner: Runner, userId: string, { role, rights }: RoleGrant): Promise<void> {
+    await runner.run(this.#prepared.removeRole, { userId, role })
+    await runner.run(this.#prepared.insertRole, { userId, role, rights })
+  }
+
+  async removeRole(runner: Runner, userId: string, role: string): Promise<void> {
+    await runner.run(this.#prepared.removeRole, { userId, role })
+  }
+
+  async addAcl(runner: Runner, userId: string, kind: AclKind, acl: string): Promise<void> {
+    await runner.run(this.#prepared.insertAcl, { userId, kind, acl })
+  }
+
+  async removeAcl(runner: Runner, userId: string, kind: AclKind, acl: string): Promise<void> {
+    await runner.run(this.#prepared.removeAcl, { userId, kind, acl })
+  }
+
+  async customAttributesOf(runner: Runner, userId: string): Promise<readonly CustomAttribute[]> {
+    const { rows } = await runner.run(this.#prepared.attributes, { userId })
+    return rows.map(([name, value, isEncrypted]) => ({
+      name: String(name),
+      value: String(value),
+      isEncrypted: this.#boolean.decode(isEncrypted) === true,
+    }))
+  }
+
+  async putCustomAttribute(runner: Runner, userId: string, attribute: CustomAttribute, now: Date): Promise<void> {
+    const { name, value } = attribute
+    const [isEncrypted, time] = [this.#boolean.encode(attribute.isEncrypted), this.#time.encode(now)]
+    const { affected } = await runner.run(this.#prepared.updateAttribute, { userId, name, value, isEncrypted, time })
+    // Its value differs from what is there, so a row that exists always counts as touched.
+    if (affected === 0) await runner.run(this.#prepared.insertAttribute, { userId, name, value, isEncrypted, time })
+  }
+
+  async removeCustomAttribute(runner: Runner, userId: string, name: string): Promise<void> {
+    await runner.run(this.#prepared.removeAttribute, { userId, name })
+  }
+
+  async appendAudit(runner: Runner, record: AuditRecord): Promise<void> {
+    await runner.run(this.#prepared.appendAudit, {
+      ...record,
+      time: this.#time.encode(new Date(record.time)),
+      changes: JSON.stringify(record.changes),
+    })
+  }
+}
+
+/** Columns of a session, in the order in which they are read. */
+export const SESSION_COLUMNS = [
+  'session_id',
+  'creation_time',
+  'expiration_time',
+  'last_use_time',
+  'remote_addr',
+  'user_agent',
+  'app',
+  'state_changes',
+] as const
+
+const AUDIT_COLUMNS: readonly (keyof AuditRecord)[] = [
+  'cid',
+  'time',
+  'operation',
+  'outcome',
+  'error',
+  'actor_id',
+  'actor_name',
+  'actor_via',
+  'target_id',
+  'target_name',
+  'app',
+  'remote_addr',
+  'user_agent',
+  'dialect',
+  'changes',
+]
+
+function prepareAll(db: Knex, { table }: Layout) {
+  const [session, role, acl, attribute, audit] = [
+    table('session'),
+    table('role_grant'),
+    table('acl_grant'),
+    table('attribute'),
+    table('audit'),
+  ]
+  const row = (bind: Bind, columns: Readonly<Record<string, string>>) =>
+    Object.fromEntries(Object.entries(columns).map(([column, parameter]) => [column, bind(parameter)]))
+  const owner = { user_id: 'userId' }
+  const role_ = { ...owner, role_id: 'role' }
+  const acl_ = { ...owner, kind: 'kind', acl_id: 'acl' }
+  const name_ = { ...owner, name: 'name' }
+
+  return {
+    insertSession: prepare((bind) =>
+      db(session).insert(
+        row(bind, {
+          ...owner,
+          ust_hash: 'hash',
+          session_id: 'id',
+          creation_time: 'creationTime',
+          expiration_time: 'expirationTime',
+          last_use_time: 'lastUseTime',
+          remote_addr: 'remoteAddr',
+          user_agent: 'userAgent',
+          app: 'app',
+          state_changes: 'stateChanges',
+        }),
+      ),
+    ),
+    sessions: prepare((bind) =>
+      db(session)
+        .where(row(bind, owner))
+        .where('expiration_time', '>', bind('now'))
+        .select('ust_hash', ...SESSION_COLUMNS)
+        .orderBy(['creation_time', 'session_id']),
+    ),
+    deleteExpiredSessions: prepare((bind) =>
+      db(session).where(row(bind, owner)).where('expiration_time', '<=', bind('now')).delete(),
+    ),
+    renewSession: prepare((bind) =>
+      db(session)
+        .where('ust_hash', bind('hash'))
+        .update(row(bind, { expiration_time: 'expirationTime', state_changes: 'stateChanges' })),
+    ),
+    touchSession: prepare((bind) =>
+      db(session)
+        .where('ust_hash', bind('hash'))
+        .update(row(bind, { last_use_time: 'now' })),
+    ),
+    deleteSessionById: prepare((bind) =>
+      db(session)
+        .where(row(bind, { ...owner, session_id: 'id' }))
+        .delete(),
+    ),
+    deleteSession: prepare((bind) => db(session).where('ust_hash', bind('hash')).delete()),
+    deleteSessionsOf: prepare((bind) =>
+      db(session).where(row(bind, owner)).whereNot('ust_hash', bind('hash')).delete(),
+    ),
+    roles: prepare((bind) => db(role).where(row(bind, owner)).select('role_id', 'rights').orderBy('role_id')),
+    insertRole: prepare((bind) => db(role).insert(row(bind, { ...role_, rights: 'rights' }))),
+    removeRole: prepare((bind) => db(role).where(row(bind, role_)).delete()),
+    acls: prepare((bind) => db(acl).where(row(bind, owner)).select('kind', 'acl_id').orderBy(['kind', 'acl_id'])),
+    insertAcl: prepare((bind) => db(acl).insert(row(bind, acl_))),
+    removeAcl: prepare((bind) => db(acl).where(row(bind, acl_)).delete()),
+    attributes: prepare((bind) =>
+      db(attribute).where(row(bind, owner)).select('name', 'value', 'is_encrypted').orderBy('name'),
+    ),
+    insertAttribute: prepare((bind) =>
+      db(attribute).insert(
+        row(bind, {
+          ...name_,
+          value: 'value',
+          is_encrypted: 'isEncrypted',
+          creation_time: 'time',
+          last_modified: 'time',
+        }),
+      ),
+    ),
+    updateAttribute: prepare((bind) =>
+      db(attribute)
+        .where(row(bind, name_))
+        .update(row(bind, { value: 'value', is_encrypted: 'isEncrypted', last_modified: 'time' })),
+    ),
+    removeAttribute: prepare((bind) => db(attribute).where(row(bind, name_)).delete()),
+    appendAudit: prepare((bind) =>
+      db(audit).insert(Object.fromEntries(AUDIT_COLUMNS.map((column) => [column, bind(column)]))),
+    ),
+  }
+}

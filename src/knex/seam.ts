@@ -1,0 +1,64 @@
+import type { Knex } from 'knex'
+import { driverOf } from './drivers.ts'
+import type { Connection, Parameters, Result, Runner, Statement } from './statements.ts'
+
+/** The seam between the store and Knex: connections of its pool, statements run on them. */
+export class Seam {
+  readonly db: Knex
+  readonly #driver: ReturnType<typeof driverOf>
+  readonly #usesTransactor: boolean
+
+  /** @param usesTransactor whether hooks need a Knex transaction around what the store writes */
+  constructor(db: Knex, { usesTransactor, prepared }: { usesTransactor: boolean; prepared: boolean }) {
+    this.db = db
+    this.#driver = driverOf(db, prepared)
+    this.#usesTransactor = usesTransactor
+  }
+
+  /** Runs one statement on a connection of its own. */
+  async run(statement: Statement, parameters: Parameters): Promise<Result> {
+    const connection = await this.db.client.acquireConnection()
+    try {
+      return await this.#driver.execute(connection, statement, parameters)
+    } finally {
+      await this.db.client.releaseConnection(connection)
+    }
+  }
+
+  /** Runs `work` in a transaction; `native` is Knex' transaction where hooks want one. */
+  async transaction<T>(work: (runner: Runner, native: Knex.Transaction | null) => Promise<T>): Promise<T> {
+    return this.#usesTransactor ? this.#inTransactor(work) : this.#onConnection(work)
+  }
+
+  async #onConnection<T>(work: (runner: Runner, native: null) => Promise<T>): Promise<T> {
+    const connection: Connection = await this.db.client.acquireConnection()
+    try {
+      await this.#driver.begin(connection)
+    } catch (error) {
+      await this.db.client.releaseConnection(connection)
+      throw error
+    }
+    try {
+      const result = await work(this.#runnerOn(connection), null)
+      await this.#driver.commit(connection)
+      return result
+    } catch (error) {
+      await this.#driver.rollback(connection)
+      throw error
+    } finally {
+      await this.db.client.releaseConnection(connection)
+    }
+  }
+
+  async #inTransactor<T>(work: (runner: Runner, native: Knex.Transaction) => Promise<T>): Promise<T> {
+    return this.db.transaction(async (native) => {
+      const connection: Connection = await native.client.acquireConnection()
+      await this.#driver.afterBegin(connection)
+      return work(this.#runnerOn(connection), native)
+    })
+  }
+
+  #runnerOn(connection: Connection): Runner {
+    return { run: (statement, parameters) => this.#driver.execute(connection, statement, parameters) }
+  }
+}

@@ -1,0 +1,59 @@
+import type { Knex } from 'knex'
+
+/** Values of a statement's parameters, by name. */
+export type Parameters = Readonly<Record<string, unknown>>
+
+/** What a statement gave: rows by position, and how many it touched. */
+export interface Result {
+  readonly rows: readonly (readonly unknown[])[]
+  readonly affected: number
+}
+
+/** A query with named parameters; `bind` stands for a parameter's value. */
+export type Build = (bind: (name: string) => never) => Knex.QueryBuilder
+
+/** A statement as its driver takes it. */
+export interface Compiled {
+  readonly sql: string
+  /** Parameter of each placeholder, or the constant that goes there. */
+  readonly slots: readonly ({ readonly parameter: string } | { readonly constant: unknown })[]
+}
+
+/** One statement of the store: built by Knex once, bound for each request. */
+export interface Statement {
+  readonly compiled: Compiled
+  readonly build: Build
+}
+
+/** A connection of Knex's pool, as the driver made it. */
+export type Connection = object
+
+/** Runs statements on one connection. */
+export interface Runner {
+  readonly run: (statement: Statement, parameters: Parameters) => Promise<Result>
+}
+
+const MARK = '\u0001parameter '
+
+/**
+ * Compiles a query. Building, hooks and transactions of Knex cost more than the databases do, so the request path must
+ * not pay for them again.
+ */
+export function prepare(build: Build): Statement {
+  const query = build((name) => `${MARK}${name}` as never)
+  const { sql, bindings } = query.toSQL().toNative()
+  const slots = bindings.map((value: unknown) =>
+    typeof value === 'string' && value.startsWith(MARK) ? { parameter: value.slice(MARK.length) } : { constant: value },
+  )
+  return { compiled: { sql, slots }, build }
+}
+
+/** Values in the order of a compiled statement's placeholders. A parameter without a value is a programming error. */
+export function bound({ sql, slots }: Compiled, parameters: Parameters): unknown[] {
+  return slots.map((slot) => {
+    if ('constant' in slot) return slot.constant
+    const value = parameters[slot.parameter]
+    if (value === undefined) throw new Error(`no value for ${slot.parameter} in ${sql}`)
+    return value
+  })
+}

@@ -1,0 +1,146 @@
+import type { Knex } from 'knex'
+import type { Catalogue } from '../core/schema/catalogue.ts'
+import type { Validator } from '../core/schema/validate.ts'
+import type { Finding, Readiness, Store } from '../core/store.ts'
+import { SsoError } from '../errors.ts'
+import { AccountStatements } from './accounts.ts'
+import { dialectOf } from './codecs.ts'
+import { examine, readColumns, readIdCollation } from './doctor.ts'
+import { isTransient, translate } from './failures.ts'
+import { hostLayout, type Layout, ownLayout, type UsersMapping } from './layout.ts'
+import { migrate } from './migrations.ts'
+import { OwnStatements } from './own-statements.ts'
+import { remediesFor } from './remedies.ts'
+import { Seam } from './seam.ts'
+import type { Runner } from './statements.ts'
+import { type InsertOptions, type Open, TransactionOn } from './transaction.ts'
+
+/** What the store is made from. */
+export interface StoreOptions extends InsertOptions {
+  /** The host's; never opened, closed or reconfigured. */
+  readonly db: Knex
+  readonly catalogue: Catalogue
+  /** Tightened to what the host's columns hold. */
+  readonly validator: Validator
+  readonly prefix: string
+  /** Null for our own table. */
+  readonly users: UsersMapping | null
+  readonly emailIsUnique: boolean
+  /** Attributes that accounts are looked up by. */
+  readonly lookups: readonly string[]
+  /** Whether a hook wants a Knex transaction. */
+  readonly usesTransactor: boolean
+  /** Whether statements are prepared on the driver's connection. */
+  readonly prepared: boolean
+}
+
+const MOST_TRIES = 8
+const PAUSE_MS = 10
+
+/** The store on any SQL database that Knex speaks to. */
+export function buildStore(options: StoreOptions): Store {
+  const { db, usesTransactor, prepared } = options
+  const seam = new Seam(db, { usesTransactor, prepared })
+  let opening: Promise<{ open: Open; readiness: Readiness }> | null = null
+
+  /** One examination at a time; a failed one may be tried again. */
+  const start = () => {
+    opening ??= openStore(options).catch((error) => {
+      opening = null
+      throw error
+    })
+    return opening
+  }
+  const opened = async () => (await start()).open
+
+  const alone: Runner = seam
+  const guarded = async <T>(work: (open: Open) => Promise<T>): Promise<T> => {
+    const open = await opened()
+    try {
+      return await work(open)
+    } catch (error) {
+      throw translate(error, open.layout)
+    }
+  }
+  const reads = <T>(work: (reads: TransactionOn) => Promise<T>) =>
+    guarded((open) => work(new TransactionOn(alone, open, options, null)))
+
+  return {
+    isVersioned: options.users === null,
+    ready: async () => (await start()).readiness,
+    findSession: (hash) => reads((on) => on.findSession(hash)),
+    findAccount: (userId) => reads((on) => on.findAccount(userId)),
+    findAccountsBy: (attribute, value) => reads((on) => on.findAccountsBy(attribute, value)),
+    isTaken: (attribute, value, exceptId) => reads((on) => on.isTaken(attribute, value, exceptId)),
+    sessionsOf: (userId, now) => reads((on) => on.sessionsOf(userId, now)),
+    touchSession: (hash, now) => reads((on) => on.touchSession(hash, now)),
+    grantsOf: (userId) => reads((on) => on.grantsOf(userId)),
+    customAttributesOf: (userId) => reads((on) => on.customAttributesOf(userId)),
+    appendAudit: (record) => reads((on) => on.appendAudit(record)),
+
+    transaction: (work) =>
+      guarded(async (open) => {
+        for (let tries = 1; ; tries++) {
+          try {
+            return await seam.transaction((runner, native) => work(new TransactionOn(runner, open, options, native)))
+          } catch (error) {
+            if (tries >= MOST_TRIES || !isTransient(error)) throw error
+            await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS * 2 ** tries))
+          }
+        }
+      }),
+  }
+}
+
+async function openStore(options: StoreOptions): Promise<{ open: Open; readiness: Readiness }> {
+  const { db, catalogue, users, prefix } = options
+  const dialect = dialectOf(db.client)
+  const findings: Finding[] = []
+  let layout = ownLayout(catalogue, dialect, prefix)
+  let idCollation = null
+
+  if (users) {
+    const columns = await readColumns(db, users.table)
+    const given = typeof options.defaults === 'function' ? null : Object.keys(options.defaults)
+    const remedies = remediesFor(db, users.table)
+    const { hostMakesIds } = options
+    findings.push(...examine({ catalogue, mapping: users, columns, defaults: given, hostMakesIds, remedies }))
+    const errors = findings.filter(({ severity }) => severity === 'error')
+    if (errors.length > 0) throw new SsoError('table_unfit', { message: errors.map(described).join('\n') })
+
+    layout = hostLayout(catalogue, dialect, prefix, users, columns)
+    idCollation = await readIdCollation(db, dialect, users.table, layout.idColumn)
+    tighten(options, layout, columns)
+  }
+  const homeless = options.lookups.find((name) => name !== 'user_id' && !layout.places.has(name))
+  if (homeless !== undefined) {
+    throw new SsoError('table_unfit', {
+      message: `Accounts are looked up by ${homeless}, which has no column of its own.`,
+    })
+  }
+  await migrate(db, layout, catalogue, idCollation)
+  const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
+  return { open: { accounts, own: new OwnStatements(db, layout), layout }, readiness: { findings } }
+}
+
+/** What a column cannot hold is refused before the database sees it: SQLite would keep it, MySQL might cut it. */
+function tighten(
+  { validator, catalogue }: StoreOptions,
+  layout: Layout,
+  columns: Awaited<ReturnType<typeof readColumns>>,
+): void {
+  for (const { attribute, table, column } of layout.places.values()) {
+    const info = table === 'users' ? columns.get(column) : undefined
+    if (!info || !catalogue.has(attribute.name) || attribute.name === 'password') continue
+    const tooNarrow = attribute.kind === 'text' && info.maxLength !== null && !attribute.secret
+    const limits = {
+      ...(tooNarrow ? { maxLength: info.maxLength as number } : {}),
+      ...(attribute.nullable && !info.nullable ? { nullable: false } : {}),
+    }
+    if (Object.keys(limits).length > 0) validator.tighten(attribute.name, limits)
+  }
+}
+
+function described({ table, column, fault, remedy }: Finding): string {
+  return `${table}.${column}: ${fault} ${remedy}`
+}

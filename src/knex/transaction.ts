@@ -1,0 +1,208 @@
+import type { AuditRecord } from '../core/audit/record.ts'
+import type { StoredUser } from '../core/schema/user.gen.ts'
+import type {
+  Account,
+  AclKind,
+  Columns,
+  CustomAttribute,
+  RoleGrant,
+  Session,
+  StateChange,
+  Transaction,
+} from '../core/store.ts'
+import type { AccountStatements, Write } from './accounts.ts'
+import type { Layout } from './layout.ts'
+import type { OwnStatements } from './own-statements.ts'
+import type { Runner, Statement } from './statements.ts'
+
+/** Everything that was prepared when the store was opened. */
+export interface Open {
+  readonly accounts: AccountStatements
+  readonly own: OwnStatements
+  readonly layout: Layout
+}
+
+/** How new accounts come by their ids and by what the package does not know. */
+export interface InsertOptions {
+  /** Values for columns of the host's table that the package knows nothing of, in new rows. */
+  readonly defaults: Columns | ((user: Columns) => Columns)
+  readonly newUserId: () => string
+  readonly newUuid: () => string
+  /** Whether the host gave `newId`; it then makes ids of every kind. */
+  readonly hostMakesIds: boolean
+}
+
+/** The store's verbs on one connection, or each on one of its own. */
+export class TransactionOn implements Transaction {
+  readonly native: unknown
+  readonly #runner: Runner
+  readonly #open: Open
+  readonly #options: InsertOptions
+
+  constructor(runner: Runner, open: Open, options: InsertOptions, native: unknown) {
+    this.#runner = runner
+    this.#open = open
+    this.#options = options
+    this.native = native
+  }
+
+  async findSession(hash: string) {
+    const { accounts, own } = this.#open
+    const { rows } = await this.#runner.run(accounts.bySession, { hash })
+    const [row] = rows
+    if (!row) return null
+    const account = accounts.decode(row)
+    return { account, session: own.decodeSession(hash, account.values.user_id, row.slice(accounts.width)) }
+  }
+
+  findAccount(userId: string) {
+    return this.#byId(this.#open.accounts.byId, userId)
+  }
+
+  async lockAccount(userId: string) {
+    const { lock, byIdLocked } = this.#open.accounts
+    const id = this.#open.accounts.id(userId)
+    if (lock && id !== null) await this.#runner.run(lock, { id })
+    return this.#byId(byIdLocked, userId)
+  }
+
+  async findAccountsBy(attribute: string, value: string) {
+    const { accounts } = this.#open
+    const { statement, encode } = accounts.findBy(attribute)
+    const { rows } = await this.#runner.run(statement, { value: encode(value) })
+    // MySQL compares without regard to spaces at the end, PostgreSQL and SQLite with.
+    return rows
+      .map((row) => accounts.decode(row))
+      .filter(({ values }) => endSpaces(values[attribute as keyof StoredUser]) === endSpaces(value))
+  }
+
+  async isTaken(attribute: 'username' | 'email', value: string, exceptId: string | null) {
+    const found = await this.findAccountsBy(attribute, value)
+    return found.some(({ values }) => values.user_id !== exceptId)
+  }
+
+  async updateAccount(account: Account, columns: Columns) {
+    const { users, side } = this.#open.accounts.writes(account, columns)
+    if (users) {
+      const { affected } = await this.#runner.run(users.statement, users.parameters)
+      // On a host's table the row is locked: how many rows count as touched differs between drivers and settings.
+      if (affected === 0 && account.version !== null) return false
+    }
+    await this.#write(side)
+    return true
+  }
+
+  async insertAccount(values: Columns) {
+    const { accounts, layout } = this.#open
+    const { defaults } = this.#options
+    const raw = layout.side === null ? {} : typeof defaults === 'function' ? defaults(values) : defaults
+    const { users, side } = accounts.inserts(values, raw, this.#newId())
+    await this.#runner.run(users.statement, users.parameters)
+    const [account] = await this.findAccountsBy('username', values['username'] as string)
+    if (!account) throw new Error('the account that was inserted is not there')
+    await this.#write(side(account.values.user_id))
+    return account.values.user_id
+  }
+
+  async deleteAccount(userId: string) {
+    const { own, accounts } = this.#open
+    for (const statement of own.removeAll) await this.#runner.run(statement, { id: userId })
+    if (accounts.removeSide) await this.#runner.run(accounts.removeSide, { id: userId })
+    await this.#runner.run(accounts.remove, { id: userId })
+  }
+
+  insertSession(session: Session) {
+    return this.#open.own.insertSession(this.#runner, session)
+  }
+
+  deleteExpiredSessions(userId: string, now: Date) {
+    return this.#open.own.deleteExpiredSessions(this.#runner, userId, now)
+  }
+
+  renewSession(hash: string, expirationTime: Date, stateChanges: readonly StateChange[]) {
+    return this.#open.own.renewSession(this.#runner, hash, expirationTime, stateChanges)
+  }
+
+  touchSession(hash: string, now: Date) {
+    return this.#open.own.touchSession(this.#runner, hash, now)
+  }
+
+  sessionsOf(userId: string, now: Date) {
+    return this.#open.own.sessionsOf(this.#runner, userId, now)
+  }
+
+  deleteSessionById(userId: string, id: string) {
+    return this.#open.own.deleteSessionById(this.#runner, userId, id)
+  }
+
+  deleteSession(hash: string) {
+    return this.#open.own.deleteSession(this.#runner, hash)
+  }
+
+  deleteSessionsOf(userId: string, exceptHash: string | null) {
+    return this.#open.own.deleteSessionsOf(this.#runner, userId, exceptHash)
+  }
+
+  grantsOf(userId: string) {
+    return this.#open.own.grantsOf(this.#runner, userId)
+  }
+
+  putRole(userId: string, grant: RoleGrant) {
+    return this.#open.own.putRole(this.#runner, userId, grant)
+  }
+
+  removeRole(userId: string, role: string) {
+    return this.#open.own.removeRole(this.#runner, userId, role)
+  }
+
+  addAcl(userId: string, kind: AclKind, id: string) {
+    return this.#open.own.addAcl(this.#runner, userId, kind, id)
+  }
+
+  removeAcl(userId: string, kind: AclKind, id: string) {
+    return this.#open.own.removeAcl(this.#runner, userId, kind, id)
+  }
+
+  customAttributesOf(userId: string) {
+    return this.#open.own.customAttributesOf(this.#runner, userId)
+  }
+
+  putCustomAttribute(userId: string, attribute: CustomAttribute, now: Date) {
+    return this.#open.own.putCustomAttribute(this.#runner, userId, attribute, now)
+  }
+
+  removeCustomAttribute(userId: string, name: string) {
+    return this.#open.own.removeCustomAttribute(this.#runner, userId, name)
+  }
+
+  appendAudit(record: AuditRecord) {
+    return this.#open.own.appendAudit(this.#runner, record)
+  }
+
+  async #byId(statement: Statement, userId: string): Promise<Account | null> {
+    const { accounts } = this.#open
+    const id = accounts.id(userId)
+    if (id === null) return null
+    const { rows } = await this.#runner.run(statement, { id })
+    // A database may compare ids without regard to case; an id names one account all the same.
+    const account = rows[0] ? accounts.decode(rows[0]) : null
+    return account?.values.user_id === id ? account : null
+  }
+
+  async #write(write: Write | null): Promise<void> {
+    if (write) await this.#runner.run(write.statement, write.parameters)
+  }
+
+  /** Null where the database counts. */
+  #newId(): string | null {
+    const { newUserId, newUuid, hostMakesIds } = this.#options
+    const { idKind, usesUuids } = this.#open.layout
+    if (hostMakesIds) return newUserId()
+    if (usesUuids) return newUuid()
+    return idKind === 'string' ? newUserId() : null
+  }
+}
+
+function endSpaces(value: unknown): number {
+  return typeof value === 'string' ? value.length - value.trimEnd().length : 0
+}

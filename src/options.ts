@@ -1,0 +1,159 @@
+import type { Request } from 'express'
+import type { Knex } from 'knex'
+import type { AuditSink } from './core/audit/trail.ts'
+import type { CoreConfig, IdCatalogue, Permission } from './core/core.ts'
+import type { Hooks } from './core/hooks.ts'
+import type { Hasher } from './core/passwords/hasher.ts'
+import type { PasswordSubject } from './core/passwords/policy.ts'
+import type { AttributesSchema } from './core/schema/catalogue.ts'
+import type { ExpiryQuestion } from './core/sessions/lifetime.ts'
+import type { HostIdentity, Logger } from './http/edge.ts'
+
+/** What `createSso` takes. Omitted and undefined are the same; an unknown name is an error. */
+export interface Options {
+  /** The host's Knex instance. Never opened, closed or reconfigured. */
+  readonly db: Knex
+  /** Names of the applications that calls may come from (`current_app`). Default `['CRM']`. */
+  readonly apps?: readonly string[]
+  /** Applications that one may log in from. Default: all of `apps`. */
+  readonly loginApps?: readonly string[]
+  /** Applications whose word is taken for the client's address and user agent at login. Default none. */
+  readonly loginMetadataApps?: readonly string[]
+  /** Application of requests that name none, where the dialect does not ask for it. Default: the first of `apps`. */
+  readonly defaultApp?: string
+  /** The host's users table. Without it, accounts live in our own `sso_user`. */
+  readonly users?: {
+    /** Its name, `schema.table` if need be. */
+    readonly table: string
+    /** Column of each attribute that is not named as the attribute; `false` keeps it out of the host's table. */
+    readonly columns?: Readonly<Record<string, string | false>>
+    /** Values of other columns in new rows: an object, or a function of the new account's attributes. */
+    readonly defaults?:
+      | Readonly<Record<string, unknown>>
+      | ((user: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>)
+    /** Makes the id of a new account. Default: the database counts, or a random UUID, or `zusr` and a random id. */
+    readonly newId?: () => string
+  }
+  /** Prefix of our own tables. Default `sso_`. */
+  readonly tablePrefix?: string
+  /** JSON Schema of the host's own attributes, with `x-sso`; added to `schemas/user.json`, or narrowing it. */
+  readonly attributes?: AttributesSchema
+  /** The host's own authentication: who sent this request? */
+  readonly authenticate?: (
+    req: Request,
+  ) => HostIdentity | null | undefined | false | Promise<HostIdentity | null | undefined | false>
+  /** Origins, beside the host's own, that may change something with the host's cookies. Default none. */
+  readonly trustedOrigins?: readonly string[]
+  /** Functions that take part in a change; each one function or a list. */
+  readonly hooks?: Hooks<Knex.Transaction>
+  /** The audit trail, beside the `sso_audit` table. */
+  readonly audit?: {
+    /** Functions that take each committed record. Default none. */
+    readonly sinks?: readonly AuditSink[]
+  }
+  /** Sessions. */
+  readonly session?: {
+    /** Minutes from login to the end of a session. Default 60. */
+    readonly lifetimeMinutes?: number
+    /** Minutes after which even a renewed session ends (ASVS 7.3.2); null for never. Default 43200, thirty days. */
+    readonly absoluteMinutes?: number | null
+    /** Minutes without use after which a session ends (ASVS 7.3.1); null for no limit. Default null. */
+    readonly inactivityMinutes?: number | null
+    /** Decides how many minutes a session lasts. Default: `lifetimeMinutes`, also where it throws. */
+    readonly expiry?: (question: ExpiryQuestion) => number | undefined | Promise<number | undefined>
+    /** Whether a new password ends the account's other sessions (ASVS 7.4.3). Default true. */
+    readonly revokeOnPasswordChange?: boolean
+  }
+  /** Passwords. */
+  readonly password?: {
+    /** In characters (ASVS 6.2.1). Default 8. */
+    readonly minLength?: number
+    /** In characters (ASVS 6.2.9). Default 256. */
+    readonly maxLength?: number
+    /** What no password may contain, whatever the case. Default: Zato's list of common ones. */
+    readonly rejectList?: readonly string[]
+    /** Throws to refuse a new password; sees it in clear, on every path that sets one. */
+    readonly validate?: (password: string, about: PasswordSubject) => unknown
+    /** Days until a new password expires; null for never (ASVS 6.2.10). Default null. */
+    readonly expiryDays?: number | null
+    /** Days before expiry in which a login warns. Default 30. */
+    readonly aboutToExpireDays?: number
+    /** The host's own password hashing. Default: argon2id; older forms are verified and re-hashed. */
+    readonly hasher?: Hasher
+  }
+  /** New accounts. */
+  readonly signUp?: {
+    /** Whether new accounts wait for approval. Default true. */
+    readonly approvalNeeded?: boolean
+  }
+  /** Email addresses. */
+  readonly email?: {
+    /** Whether email addresses must look like addresses. Default true. */
+    readonly checkSyntax?: boolean
+    /** Whether no two accounts may share one. Default false. */
+    readonly unique?: boolean
+  }
+  /** One-time codes. */
+  readonly totp?: {
+    /** Steps of 30 seconds that a code may be off, either way. Default 1. */
+    readonly window?: number
+    /** Whether a code works more than once (ASVS 6.5.1). Default false. */
+    readonly allowReplay?: boolean
+  }
+  /** Which reasons a caller is told beyond "not allowed". Default all true but `passwordExpired`. */
+  readonly inform?: Partial<CoreConfig['inform']>
+  /** Keys for TOTP keys and secret attributes: base64 of 32 bytes each. The first encrypts, all decrypt. Default none. */
+  readonly encryptionKeys?: readonly string[]
+  /** Attributes that are in no schema: name and value, as the `updateuser` operation sets them. */
+  readonly customAttributes?: {
+    /** Names of custom attributes that may be set; null for any. Default null. */
+    readonly allowed?: readonly string[] | null
+    /** Names whose values are encrypted and never shown. Default `['digdashMailPassword']`. */
+    readonly secret?: readonly string[]
+  }
+  /** Ids that may be granted: lists, or functions of an id. Default any. */
+  readonly grants?: {
+    /** Roles. */
+    readonly roles?: IdCatalogue
+    /** Single authorisations. */
+    readonly acls?: IdCatalogue
+    /** Groups of authorisations. */
+    readonly groups?: IdCatalogue
+  }
+  /** The `updateuser` dialect. */
+  readonly updateuser?: {
+    /** Methods of the route. Default both. */
+    readonly methods?: readonly ('GET' | 'POST')[]
+    /** Attribute that `uid` names. Default `username`. */
+    readonly uidAttribute?: string
+    /** More names for our attributes, beside `digdashMail` and `mustChangePassword`. */
+    readonly attributes?: Readonly<Record<string, string>>
+    /** Custom attributes that a user may not set on himself. Default none. */
+    readonly protectedAttributes?: readonly string[]
+    /** ACLs whose holders may change others. Default none. */
+    readonly permissions?: Readonly<Partial<Record<Permission, string>>>
+  }
+  /** Bytes of a request body. Default 102400. */
+  readonly bodyLimit?: number
+  /** The host's own correlation id of a request. Default: a new one each request. */
+  readonly correlationId?: (req: Request) => string | undefined
+  /** Where warnings and faults go. Default `console`. */
+  readonly logger?: Logger
+  /** Whether statements are prepared on the driver's connection; false for poolers that cannot keep them. Default true. */
+  readonly preparedStatements?: boolean
+  /** The clock. Default the system's. */
+  readonly now?: () => Date
+}
+
+/**
+ * What makes the Zato dialect behave as Zato 3.2 did where the package's defaults are stricter (contract section 13).
+ * Spread it into the options.
+ */
+export function zatoCompat(): Pick<Options, 'email' | 'totp' | 'session' | 'password'> {
+  return {
+    email: { checkSyntax: false },
+    totp: { window: 0, allowReplay: true },
+    session: { revokeOnPasswordChange: false },
+    password: { expiryDays: 730 },
+  }
+}

@@ -1,0 +1,141 @@
+import { newUserId } from './core/accounts/ids.ts'
+import type { AuditSink } from './core/audit/trail.ts'
+import type { CoreConfig } from './core/core.ts'
+import type { Hooks } from './core/hooks.ts'
+import type { Hasher } from './core/passwords/hasher.ts'
+import { REJECT_LIST } from './core/passwords/policy.ts'
+import { type AttributesSchema, attributeOf, buildCatalogue } from './core/schema/catalogue.ts'
+import { nearest } from './core/schema/nearest.ts'
+import { SsoError } from './errors.ts'
+import type { EdgeConfig } from './http/edge.ts'
+import type { StoreOptions } from './knex/store.ts'
+import type { Options } from './options.ts'
+import { checkOptions } from './options-check.ts'
+
+/** Options with every default in its place. */
+export interface Config {
+  readonly core: CoreConfig
+  readonly edge: EdgeConfig
+  readonly store: Omit<StoreOptions, 'catalogue' | 'validator' | 'emailIsUnique' | 'newUuid' | 'usesTransactor'>
+  readonly attributes: AttributesSchema | undefined
+  readonly hooks: Hooks<never>
+  readonly sinks: readonly AuditSink[]
+  readonly hasher: Hasher | null
+  readonly encryptionKeys: readonly string[]
+  readonly checkEmail: boolean
+}
+
+/** Checks the options and fills in the defaults. @throws SsoError `option_invalid` */
+export function resolveOptions(options: Options): Config {
+  checkOptions(options)
+  const { apps = ['CRM'], session, password, updateuser, users, customAttributes, totp, inform } = options
+  const attributeMap = { digdashMail: 'email', mustChangePassword: 'password_must_change', ...updateuser?.attributes }
+  const config: Config = {
+    core: {
+      apps,
+      loginApps: options.loginApps ?? apps,
+      loginMetadataApps: options.loginMetadataApps ?? [],
+      session: {
+        lifetimeMinutes: session?.lifetimeMinutes ?? 60,
+        absoluteMinutes: session?.absoluteMinutes === undefined ? 43_200 : session.absoluteMinutes,
+        inactivityMinutes: session?.inactivityMinutes ?? null,
+        expiry: session?.expiry ?? null,
+      },
+      password: {
+        minLength: password?.minLength ?? 8,
+        maxLength: password?.maxLength ?? 256,
+        rejectList: (password?.rejectList ?? REJECT_LIST).map((text) => text.toLowerCase()),
+        validate: password?.validate ?? null,
+        expiryDays: password?.expiryDays ?? null,
+        aboutToExpireDays: password?.aboutToExpireDays ?? 30,
+        revokeSessions: session?.revokeOnPasswordChange ?? true,
+      },
+      inform: {
+        appInvalid: inform?.appInvalid ?? true,
+        locked: inform?.locked ?? true,
+        notConfirmed: inform?.notConfirmed ?? true,
+        totpMissing: inform?.totpMissing ?? true,
+        passwordExpired: inform?.passwordExpired ?? false,
+        passwordAboutToExpire: inform?.passwordAboutToExpire ?? true,
+        passwordMustChange: inform?.passwordMustChange ?? true,
+        passwordInvalid: inform?.passwordInvalid ?? true,
+      },
+      signUp: { approvalNeeded: options.signUp?.approvalNeeded ?? true },
+      email: { unique: options.email?.unique ?? false },
+      totp: { window: totp?.window ?? 1, allowReplay: totp?.allowReplay ?? false },
+      customAttributes: {
+        allowed: customAttributes?.allowed ?? null,
+        secret: customAttributes?.secret ?? ['digdashMailPassword'],
+      },
+      updateuser: {
+        uidAttribute: updateuser?.uidAttribute ?? 'username',
+        attributeMap,
+        protectedAttributes: updateuser?.protectedAttributes ?? [],
+        permissions: updateuser?.permissions ?? {},
+      },
+      catalogues: {
+        roles: options.grants?.roles ?? null,
+        acls: options.grants?.acls ?? null,
+        groups: options.grants?.groups ?? null,
+      },
+    },
+    edge: {
+      defaultApp: options.defaultApp ?? apps[0] ?? '',
+      authenticate: options.authenticate ?? null,
+      trustedOrigins: options.trustedOrigins ?? [],
+      bodyLimit: options.bodyLimit ?? 102_400,
+      correlationId: options.correlationId ?? null,
+      updateuserMethods: updateuser?.methods ?? ['GET', 'POST'],
+      logger: options.logger ?? console,
+      now: options.now ?? (() => new Date()),
+    },
+    store: {
+      db: options.db,
+      prefix: options.tablePrefix ?? 'sso_',
+      users: users ? { table: users.table, columns: users.columns ?? {} } : null,
+      defaults: users?.defaults ?? {},
+      newUserId: users?.newId ?? newUserId,
+      lookups: ['username', updateuser?.uidAttribute ?? 'username'],
+      hostMakesIds: users?.newId !== undefined,
+      prepared: options.preparedStatements ?? true,
+    },
+    attributes: options.attributes,
+    hooks: (options.hooks ?? {}) as Hooks<never>,
+    sinks: options.audit?.sinks ?? [],
+    hasher: password?.hasher ?? null,
+    encryptionKeys: options.encryptionKeys ?? [],
+    checkEmail: options.email?.checkSyntax ?? true,
+  }
+  checkTogether(config)
+  return Object.freeze(config)
+}
+
+/** What no schema of single options can say. */
+function checkTogether({ core, edge, store, attributes }: Config): void {
+  const fail = (message: string) => {
+    throw new SsoError('option_invalid', { message: `createSso: ${message}` })
+  }
+  const { apps, loginApps, loginMetadataApps } = core
+  for (const [path, names] of Object.entries({ defaultApp: [edge.defaultApp], loginApps, loginMetadataApps })) {
+    const unknown = names.find((app) => !apps.includes(app))
+    if (unknown !== undefined) fail(`${path}: ${unknown} is not one of apps.`)
+  }
+  if (core.password.minLength > core.password.maxLength) fail('password.minLength is greater than password.maxLength.')
+
+  const catalogue = buildCatalogue(attributes)
+  const { uidAttribute, attributeMap } = core.updateuser
+  const known = (path: string, name: string) => {
+    if (catalogue.has(name)) return
+    fail(`${path}: there is no attribute ${name}. Did you mean ${nearest(name, [...catalogue.keys()])}?`)
+  }
+  known('updateuser.uidAttribute', uidAttribute)
+  const { kind, secret } = attributeOf(catalogue, uidAttribute)
+  if (kind !== 'text' || secret) fail('updateuser.uidAttribute: the attribute must be text, and not secret.')
+  for (const [name, attribute] of Object.entries(attributeMap)) known(`updateuser.attributes.${name}`, attribute)
+  const columns = Object.entries(store.users?.columns ?? {})
+  for (const [attribute, column] of columns) {
+    known(`users.columns.${attribute}`, attribute)
+    const twin = columns.find(([other, same]) => other !== attribute && same === column && column !== false)
+    if (twin) fail(`users.columns: ${attribute} and ${twin[0]} cannot share the column ${column}.`)
+  }
+}

@@ -1,0 +1,215 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createDatabase } from '../support/databases.ts'
+import { databases, PASSWORD } from '../support/host.ts'
+import { type Answer, type Consumer, send, start } from './consumer.ts'
+import {
+  COMPILERS,
+  compile,
+  EXPRESS_PACKAGES,
+  type ExpressName,
+  type Installation,
+  install,
+  OTHER_NODES,
+} from './install.ts'
+
+const HOSTS = Object.keys(EXPRESS_PACKAGES) as ExpressName[]
+const SCRIPTS = { 'esm-ts': 'dist/app.js', 'esm-js': 'app.js', cjs: 'app.js' } as const
+type Name = keyof typeof SCRIPTS
+const NAMES = Object.keys(SCRIPTS) as Name[]
+
+let installed: Installation
+
+beforeAll(async () => {
+  installed = await install()
+}, 300_000)
+afterAll(() => installed?.remove())
+
+test('the tarball holds what the package runs on and nothing else', () => {
+  const { contents } = installed
+  expect(contents).toEqual(expect.arrayContaining(['package.json', 'LICENSE', 'README.md', 'CHANGELOG.md']))
+  expect(contents).toEqual(expect.arrayContaining(['dist/index.js', 'dist/index.d.ts', 'schemas/user.json']))
+  const others = contents.filter((path) => !/^dist\/[\w/.-]+\.(js|d\.ts)$|^schemas\/[\w-]+\.json$/.test(path))
+  expect(others.toSorted()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+})
+
+test.each([
+  ['express4', /^4\.18\./],
+  ['express5', /^5\./],
+] as const)('the package runs on the Express and the Knex of its host, %s, and brings none', (express, version) => {
+  const packages = join(installed.hosts[express], 'node_modules')
+  expect(JSON.parse(readFileSync(join(packages, 'express', 'package.json'), 'utf8')).version).toMatch(version)
+  expect(readdirSync(join(packages, 'express-sso-users')).toSorted()).toEqual([
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'dist',
+    'package.json',
+    'schemas',
+  ])
+})
+
+const COMPILING = 180_000
+const compilers = HOSTS.flatMap((express) =>
+  Object.entries(COMPILERS).map(([name, compiler]) => [name, express, compiler] as const),
+)
+
+test.each(compilers)(
+  'a strict host compiles with libraries checked, by %s with the declarations of %s',
+  async (_name, express, compiler) => {
+    await compileOnce(express, compiler, 'tsconfig.json')
+  },
+  COMPILING,
+)
+
+test.each([
+  ['TypeScript 5.9', 'express4'],
+  ['TypeScript 6.0', 'express5'],
+] as const)(
+  'a host with Passport and a CommonJS file compile, by %s with the declarations of %s',
+  async (name, express) => {
+    await compileOnce(express, COMPILERS[name], 'tsconfig.passport.json')
+  },
+  COMPILING,
+)
+
+const compilations = new Map<string, Promise<void>>()
+
+/** What one test compiles, another may run. */
+function compileOnce(express: ExpressName, compiler: string, project: string): Promise<void> {
+  const key = [express, compiler, project].join(' ')
+  const compilation = compilations.get(key) ?? compile(installed.hosts[express], compiler, project)
+  compilations.set(key, compilation)
+  return compilation
+}
+
+// better-sqlite3 is built for the Node that installed it; the servers' drivers run on any.
+const servers = databases.filter((name) => name !== 'sqlite')
+const hosts = HOSTS.flatMap((express) => NAMES.map((name) => [name, express] as const))
+const runs = [
+  ...databases.flatMap((database) =>
+    hosts.map(([name, express]) => [name, express, process.versions.node, database] as const),
+  ),
+  ...OTHER_NODES.flatMap((node) =>
+    hosts.flatMap(([name, express], index) => {
+      // In turn, so that every consumer and both versions of Express meet each of the servers.
+      const database = servers[index % servers.length]
+      return database === undefined ? [] : [[name, express, node, database] as const]
+    }),
+  ),
+]
+
+test.each(runs)(
+  '%s on %s, Node %s, %s: log in, change and read accounts, with and without body parsers of the host',
+  async (name, express, node, databaseName) => {
+    if (name === 'esm-ts') await compileOnce(express, COMPILERS['TypeScript 6.0'], 'tsconfig.json')
+    const executable = installed.nodes[node] ?? process.execPath
+    const directory = join(installed.hosts[express], name)
+    const database = await createDatabase(databaseName)
+    let consumer: Consumer | undefined
+    try {
+      consumer = await start(executable, directory, SCRIPTS[name], database.config)
+      const plain = await story(consumer.ports.plain, 'ada')
+      const parsed = await story(consumer.ports.parsed, 'bob')
+      const updates = await send(consumer.ports.plain, 'GET', '/a/b/updates')
+      const ending = await consumer.end()
+
+      expect(`${consumer.node}.`).toContain(`v${node}.`)
+      expect(plain).toEqual(answersTo('ada', 'plain'))
+      expect(parsed).toEqual(answersTo('bob', 'parsed'))
+      expect(updates).toEqual({ status: 200, body: [...updatesOf('ada', 'plain'), ...updatesOf('bob', 'parsed')] })
+      expect(ending).toEqual({ code: 0, complaints: expect.stringMatching(/^updateuser: a GET carries .+\n$/) })
+    } finally {
+      consumer?.kill()
+      await database.drop()
+    }
+  },
+  COMPILING,
+)
+
+const JSON_TYPE = { 'Content-Type': 'application/json' }
+const FORM_TYPE = { 'Content-Type': 'application/x-www-form-urlencoded' }
+
+/** Everything a client does with one account, and every answer to it. */
+async function story(port: number, username: string): Promise<Record<string, Answer>> {
+  const answers: Record<string, Answer> = {}
+  const zato = (method: string, path: string, fields: object, headers = {}) =>
+    send(port, method, `/a/b/zato/sso${path}`, { body: JSON.stringify({ current_app: 'CRM', ...fields }), headers })
+  const digdash = (method: string, query: string, body = '', headers = {}) =>
+    send(port, method, `/a/b/ddenterpriseapi/updateuser${query}`, { body, headers })
+
+  answers['login'] = await zato('POST', '/user/login', { username, password: PASSWORD }, JSON_TYPE)
+  const { ust } = answers['login'].body as { ust: string }
+
+  answers['PATCH'] = await zato('PATCH', '/user', { ust, display_name: 'A B+C' }, JSON_TYPE)
+  answers['PATCH without a type'] = await zato('PATCH', '/user', { ust, first_name: 'D E+F', email: null })
+  answers['PATCH as a form'] = await zato('PATCH', '/user', { ust, last_name: 'G=H&I%' }, FORM_TYPE)
+  answers['PATCH as a form, with a space'] = await zato('PATCH', '/user', { ust, middle_name: 'J K' }, FORM_TYPE)
+  answers['PATCH as a form, with a plus'] = await zato('PATCH', '/user', { ust, email: 'l+m@example.com' }, FORM_TYPE)
+  answers['GET'] = await zato('GET', '/user', { ust })
+
+  const admin = { user: 'admin', pass: PASSWORD, uid: username }
+  const query = new URLSearchParams({ ...admin, displayName: 'N & O', roles: '["role1|RWX","role2|R"]' })
+  answers['updateuser, GET'] = await digdash('GET', `?${query}&`)
+  const form = new URLSearchParams({ ...admin, displayName: 'P + Q', rolesnoselected: '["role1"]' })
+  answers['updateuser, POST of a form'] = await digdash('POST', '', `${form}`, FORM_TYPE)
+  const json = { ...admin, acls: ['acl1'], attributes: { langChoice: '1' } }
+  answers['updateuser, POST of JSON'] = await digdash('POST', '', JSON.stringify(json), JSON_TYPE)
+
+  answers['GET again'] = await zato('GET', '/user', { ust })
+  answers['host'] = await send(port, 'GET', '/a/b/whoami', { headers: { Authorization: `Bearer ${ust}` } })
+  answers['host, nobody'] = await send(port, 'GET', '/a/b/whoami')
+  return answers
+}
+
+type Kind = 'plain' | 'parsed'
+
+const cid = expect.stringMatching(/^[0-9a-f]{24}$/)
+const done = { status: 'ok', cid, sub_status: [] }
+const ok = (fields: object = {}) => ({ status: 200, body: { ...done, ...fields } })
+
+/** What the story must hear. Behind a form parser, JSON sent as a form is refused if a `+` of it may have been lost. */
+function answersTo(username: string, kind: Kind): Record<string, unknown> {
+  const message =
+    'The body was read as a form before it came here. Send Content-Type: application/json, or mount the router before express.urlencoded().'
+  const asForm =
+    kind === 'plain' ? ok() : { status: 400, body: { result: 'Error', cid, details: 'Bad request', message } }
+  const updated = (...changed: string[]) => ({ status: 200, body: { cid, status: 'ok', uid: username, changed } })
+  const account = {
+    username,
+    email: kind === 'plain' ? 'l+m@example.com' : null,
+    display_name: 'A B+C',
+    first_name: 'D E+F',
+    middle_name: kind === 'plain' ? 'J K' : null,
+    last_name: 'G=H&I%',
+    is_totp_enabled: false,
+    totp_label: '',
+  }
+  return {
+    login: ok({ ust: expect.stringMatching(/^[\w-]{43}$/) }),
+    PATCH: ok(),
+    'PATCH without a type': ok(),
+    'PATCH as a form': ok(),
+    'PATCH as a form, with a space': asForm,
+    'PATCH as a form, with a plus': asForm,
+    GET: ok(account),
+    'updateuser, GET': updated('display_name', 'roles'),
+    'updateuser, POST of a form': updated('display_name', 'roles'),
+    'updateuser, POST of JSON': updated('attributes.langChoice', 'acls'),
+    'GET again': ok({ ...account, display_name: 'P + Q' }),
+    host: { status: 200, body: { username, via: 'ust' } },
+    'host, nobody': {
+      status: 401,
+      body: { type: 'about:blank', title: 'Credentials are required.', status: 401, code: 'credentials_missing', cid },
+    },
+  }
+}
+
+/** What the host's hook must have seen. */
+function updatesOf(username: string, kind: Kind): string[] {
+  const asForm = kind === 'plain' ? ['middle_name', 'email'] : []
+  const byOwner = ['display_name', 'first_name', 'last_name', ...asForm]
+  const byAdmin = ['display_name', 'roles', 'display_name', 'roles', 'attributes.langChoice', 'acls']
+  return [...byOwner, ...byAdmin].map((attribute) => `${username}.${attribute}`)
+}

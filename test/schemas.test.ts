@@ -1,0 +1,530 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { NAMES as PARAMETERS } from '../src/http/updateuser/parameters.ts'
+import { type AuditRecord, ERRORS, type Operation, type Outcome } from '../src/index.ts'
+import { ENDPOINTS, type Endpoint } from './generated/endpoints.ts'
+import { fastHasher } from './support/fast-hasher.ts'
+import { idOf, PASSWORD, startHost, type TestHost } from './support/host.ts'
+
+const DIRECTORY = new URL('../schemas/', import.meta.url)
+const BASE = 'https://express-sso-users.dev/schemas/'
+const NAMES = readdirSync(DIRECTORY)
+  .filter((file) => file.endsWith('.json'))
+  .map((file) => file.replace(/\.json$/, ''))
+const SCHEMAS = new Map(
+  NAMES.map((name) => [name, JSON.parse(readFileSync(new URL(`${name}.json`, DIRECTORY), 'utf8'))]),
+)
+
+const ajv = new Ajv2020({ strict: true, allErrors: true, allowUnionTypes: true })
+addFormats.default(ajv)
+ajv.addKeyword({ keyword: 'x-sso', schemaType: 'object' })
+ajv.addKeyword({ keyword: 'x-type', schemaType: 'string' })
+for (const schema of SCHEMAS.values()) ajv.addSchema(schema)
+
+/** What a schema has against a value; empty where it accepts it. */
+function faults(name: string, value: unknown): string[] {
+  const validate = ajv.getSchema(`${BASE}${name}.json`)!
+  validate(value)
+  return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
+}
+
+const fieldsOf = (name: string): string[] => Object.keys(SCHEMAS.get(name).properties)
+
+// What the dialect takes from a request, seen at its two ends: fields that are looked up, attributes that go to the core.
+const { taken } = vi.hoisted(() => ({ taken: new Set<string>() }))
+
+vi.mock('../src/http/zato/input.ts', async (original) => {
+  const input = await original<typeof import('../src/http/zato/input.ts')>()
+  class Watched extends Map<string, unknown> {
+    override get(name: string) {
+      taken.add(name)
+      return super.get(name)
+    }
+    override has(name: string) {
+      taken.add(name)
+      return super.has(name)
+    }
+  }
+  return {
+    ...input,
+    readInput: (...args: Parameters<typeof input.readInput>) => {
+      const { fields, body } = input.readInput(...args)
+      const watchedBody = new Proxy(body, {
+        get(target, name) {
+          if (typeof name === 'string') taken.add(name)
+          return Reflect.get(target, name)
+        },
+      })
+      return { fields: new Watched(fields), body: watchedBody }
+    },
+  }
+})
+
+vi.mock('../src/core/accounts/create.ts', async (original) => {
+  const create = await original<typeof import('../src/core/accounts/create.ts')>()
+  return {
+    ...create,
+    createAccount: (...[core, request]: Parameters<typeof create.createAccount>) => {
+      for (const name of Object.keys(request.data as object)) taken.add(name)
+      return create.createAccount(core, request)
+    },
+  }
+})
+
+let host: TestHost
+let tokens: { admin: string; ada: string }
+let ids: { ada: string; bob: string }
+const delivered: AuditRecord[] = []
+let failsWithin = false
+
+beforeAll(async () => {
+  host = await startHost('sqlite', {
+    options: {
+      password: { hasher: fastHasher() },
+      loginMetadataApps: ['CRM'],
+      authenticate: (req) => (req.get('X-Host-User') ? { userId: req.get('X-Host-User')! } : null),
+      audit: { sinks: [(record) => void delivered.push(record)] },
+      logger: { warn: () => {}, error: () => {} },
+      hooks: {
+        withinUpdate: () => {
+          if (failsWithin) throw new Error('the disk is full')
+        },
+      },
+    },
+    before: (app, sso) => app.get('/guarded', sso.requireUser(), (_req, res) => void res.json('in')),
+  })
+  ids = { ada: await idOf(host, 'ada'), bob: await idOf(host, 'bob') }
+  tokens = { admin: await host.login('admin'), ada: await host.login('ada') }
+})
+
+afterAll(() => host.close())
+
+function send({ method, path }: Pick<Endpoint, 'method' | 'path'>, body: object) {
+  const verb = method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete'
+  return host.http[verb](`/zato/sso${path}`).send(JSON.stringify(body))
+}
+
+const CRM = { current_app: 'CRM' }
+const asAdmin = () => ({ ...CRM, ust: tokens.admin })
+
+describe('every schema', () => {
+  test.each(NAMES)('%s is JSON Schema 2020-12, named after its file, and compiles in strict mode', (name) => {
+    const { $schema, $id, title, description } = SCHEMAS.get(name)
+    expect({ $schema, $id }).toEqual({
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      $id: `${BASE}${name}.json`,
+    })
+    expect([typeof title, typeof description]).toEqual(['string', 'string'])
+    expect(ajv.validateSchema(SCHEMAS.get(name))).toBe(true)
+    expect(() => ajv.getSchema(`${BASE}${name}.json`)).not.toThrow()
+  })
+
+  test('every request body, the audit record, the options and the user have one, and there are no others', () => {
+    const bodies = new Set(ENDPOINTS.map(({ schema }) => schema))
+    expect(NAMES.sort()).toEqual([...bodies, 'audit-record', 'options', 'updateuser', 'user', 'zato'].sort())
+  })
+})
+
+describe('the endpoints of the Zato dialect', () => {
+  const paths = [...new Set(ENDPOINTS.map(({ path }) => path))]
+
+  test.each(paths)('%s has the methods that are listed and no others', async (path) => {
+    const methods = ENDPOINTS.filter((endpoint) => endpoint.path === path).map(({ method }) => method)
+    const { headers } = await host.http.options(`/zato/sso${path}`)
+    expect(headers['allow']).toBe(methods.join(', '))
+  })
+
+  test('no path of the router is left out', () => {
+    const { stack } = host.sso.zato as unknown as { stack: { route: { path: string } }[] }
+    expect(stack.map(({ route }) => route.path)).toEqual(paths)
+  })
+})
+
+describe('a request schema lists exactly the fields that its endpoint reads', () => {
+  /** A request that goes all the way, with every field that any schema or attribute has. */
+  const everything = () => ({
+    ...Object.fromEntries(fieldsOf('user').map((name) => [name, null])),
+    ...Object.fromEntries(ENDPOINTS.flatMap(({ schema }) => fieldsOf(schema)).map((name) => [name, null])),
+    ...asAdmin(),
+    user_id: ids.bob,
+    old_password: PASSWORD,
+    new_password: PASSWORD,
+    password: PASSWORD,
+    username: 'bob',
+    approval_status: 'approved',
+    sign_up_status: 'final',
+    password_expiry: '2345-12-27T11:22:33',
+    ...Object.fromEntries(
+      [
+        'is_locked',
+        'is_totp_enabled',
+        'is_rate_limit_active',
+        'password_must_change',
+        'must_change',
+        'auto_approve',
+      ].map((name) => [name, false]),
+    ),
+  })
+  const OWN: Readonly<Record<string, () => object>> = {
+    'GET /user/session': () => ({ current_ust: tokens.admin, target_ust: tokens.ada }),
+    'POST /user/session': () => ({ current_ust: tokens.admin, target_ust: tokens.ada }),
+    // null is as good as absent here.
+    'POST /user': () => ({
+      ...Object.fromEntries(
+        ['display_name', 'first_name', 'middle_name', 'last_name', 'totp_label', 'rate_limit_def'].map((name) => [
+          name,
+          'text',
+        ]),
+      ),
+      username: 'carl',
+      email: 'carl@example.com',
+      totp_key: 'ABCDEFGHIJKLMNOP',
+    }),
+    'PATCH /user/password': () => ({ password_expiry: 90 }),
+  }
+
+  test.each(ENDPOINTS)('$method $path', async (endpoint) => {
+    const logout = endpoint.path === '/user/logout' ? { ust: await host.login('admin') } : {}
+    taken.clear()
+    const reply = await send(endpoint, {
+      ...everything(),
+      ...OWN[`${endpoint.method} ${endpoint.path}`]?.(),
+      ...logout,
+    })
+    expect([reply.status, reply.body.status]).toEqual([200, 'ok'])
+    expect([...taken].sort()).toEqual(fieldsOf(endpoint.schema).sort())
+
+    // The next endpoint finds the account that this one may have deleted.
+    if (endpoint.method === 'DELETE' && endpoint.path === '/user') {
+      const data = { username: 'bob', password: PASSWORD }
+      const bob = await host.sso.user.createUser({ actor: { via: 'code', name: 'test' }, autoApprove: true, data })
+      ids = { ...ids, bob: bob.user_id }
+    }
+  })
+
+  test('/updateuser refuses what its schema does not name, and knows all that it names', async () => {
+    const admin = host.http.post('/ddenterpriseapi/updateuser').auth('admin', PASSWORD)
+    const parameters = fieldsOf('updateuser').filter((name) => name !== 'user' && name !== 'pass')
+    const known = Object.fromEntries(parameters.map((name) => [name, '']))
+    const { body } = await admin.send({ ...known, uid: 'bob', nosuch: '' })
+    const unknown = body.errors.filter(({ message }: { message: string }) => message.startsWith('There is no such'))
+    expect(unknown.map(({ parameter }: { parameter: string }) => parameter)).toEqual(['nosuch'])
+    expect([...PARAMETERS].sort()).toEqual(fieldsOf('updateuser').sort())
+  })
+})
+
+describe('what a schema accepts is accepted, what it refuses is refused', () => {
+  type Body = Readonly<Record<string, unknown>>
+  type Case = readonly [endpoint: string, body: () => Body]
+  const self = () => ({ ...CRM, ust: tokens.ada })
+  const onBob = () => ({ ...asAdmin(), user_id: ids.bob })
+  const login = () => ({ ...CRM, username: 'bob', password: PASSWORD })
+
+  beforeAll(async () => {
+    await host.sso.user.approveUser({ actor: { via: 'code', name: 'test' }, userId: ids.bob })
+  })
+
+  // Bodies as the contract's tables and both seeds have them.
+  const good: readonly Case[] = [
+    ['POST /user/login', login],
+    ['POST /user/login', () => ({ ...login(), totp_code: null, new_password: null })],
+    ['POST /user/login', () => ({ ...login(), remote_addr: '127.0.0.1', user_agent: 'Firefox' })],
+    ['POST /user/logout', () => ({ ...CRM, ust: 'no such session' })],
+    ['GET /user', self],
+    ['GET /user', onBob],
+    ['POST /user', () => ({ ...asAdmin(), username: 'user1' })],
+    [
+      'POST /user',
+      () => ({ ...asAdmin(), username: 'user2', password: '', email: '', totp_key: '', first_name: null }),
+    ],
+    ['POST /user', () => ({ ...asAdmin(), username: 'user3', is_locked: 'yes', password_must_change: 1 })],
+    [
+      'POST /user',
+      () => ({ ...asAdmin(), username: 'user4', sign_up_status: 'before_confirmation', auto_approve: true }),
+    ],
+    ['POST /user', () => ({ ...asAdmin(), username: 'user5', is_rate_limit_active: true, rate_limit_def: '*=1/d' })],
+    ['PATCH /user', () => ({ ...self(), display_name: 'New Display Name', email: 'myuser@example.com' })],
+    ['PATCH /user', () => ({ ...self(), middle_name: null, first_name: '' })],
+    ['PATCH /user', () => ({ ...self(), user_id: null, last_name: 'Lovelace' })],
+    ['PATCH /user', () => ({ ...self(), totp_key: 'ABCDEFGHIJKLMNOP', totp_label: 'phone', is_totp_enabled: 'off' })],
+    ['PATCH /user', () => ({ ...onBob(), display_name: 'My Display Name', is_locked: false })],
+    ['PATCH /user', () => ({ ...onBob(), password_expiry: '2345-12-27T11:22:33' })],
+    ['PATCH /user', () => ({ ...onBob(), password_expiry: '2345-12-27T11:22:33.000001+02:00' })],
+    ['PATCH /user', () => ({ ...onBob(), password_expiry: '2345-12-27' })],
+    ['PATCH /user', () => ({ ...onBob(), sign_up_status: 'final', approval_status: 'approved' })],
+    ['PATCH /user', () => ({ ...self(), display_name: 'x', unknown_key: 'ignored' })],
+    ['PATCH /user/password', () => ({ ...self(), old_password: PASSWORD, new_password: PASSWORD })],
+    ['PATCH /user/password', () => ({ ...onBob(), new_password: PASSWORD, password_expiry: '90', must_change: false })],
+    ['POST /user/lock', onBob],
+    ['DELETE /user/lock', onBob],
+    ['POST /user/reject', onBob],
+    ['POST /user/approve', onBob],
+    ['GET /user/session', () => ({ ...CRM, current_ust: tokens.admin, target_ust: tokens.ada })],
+    ['POST /user/session', () => ({ ...CRM, current_ust: tokens.admin, target_ust: null })],
+    ['PATCH /user/session', self],
+    ['GET /user/session/list', self],
+    ['GET /user/session/list', () => ({ ...CRM, ust: '', current_ust: tokens.admin, target_ust: tokens.ada })],
+  ]
+
+  const bad: readonly Case[] = [
+    ['POST /user/login', () => CRM],
+    ['POST /user/login', () => ({ ...login(), username: null })],
+    ['POST /user/login', () => ({ ...login(), password: 5 })],
+    ['POST /user/login', () => ({ ...login(), new_password: ['a'] })],
+    ['GET /user', () => ({ ...asAdmin(), user_id: '' })],
+    ['POST /user', asAdmin],
+    ['POST /user', () => ({ ...asAdmin(), username: '' })],
+    ['POST /user', () => ({ ...asAdmin(), username: 'user6', is_locked: 'perhaps' })],
+    ['POST /user', () => ({ ...asAdmin(), username: 'user6', is_locked: null })],
+    ['POST /user', () => ({ ...asAdmin(), username: 'user6', totp_key: 'not base32' })],
+    ['POST /user', () => ({ ...asAdmin(), username: 'user6', email: 'no address' })],
+    ['POST /user', () => ({ ...asAdmin(), username: 'u'.repeat(192) })],
+    ['PATCH /user', () => ({ ...self(), username: null })],
+    ['PATCH /user', () => ({ ...self(), display_name: 5 })],
+    ['PATCH /user', () => ({ ...self(), display_name: 'x'.repeat(192) })],
+    ['PATCH /user', () => ({ ...self(), is_totp_enabled: null })],
+    ['PATCH /user', () => ({ ...onBob(), password_expiry: null })],
+    ['PATCH /user', () => ({ ...onBob(), password_expiry: 'tomorrow' })],
+    ['PATCH /user', () => ({ ...onBob(), approval_status: '' })],
+    ['PATCH /user', () => ({ ...asAdmin(), user_id: ['a'], display_name: 'x' })],
+    ['PATCH /user/password', () => ({ ...self(), old_password: PASSWORD })],
+    ['PATCH /user/password', () => ({ ...onBob(), new_password: PASSWORD, password_expiry: 'soon' })],
+    ['PATCH /user/password', () => ({ ...onBob(), new_password: PASSWORD, must_change: 'maybe' })],
+    ['POST /user/lock', asAdmin],
+    ['POST /user/lock', () => ({ ...asAdmin(), user_id: null })],
+    ['DELETE /user', () => ({ ...asAdmin(), user_id: '' })],
+    ['GET /user/session', () => ({ ...CRM, current_ust: tokens.admin, target_ust: 5 })],
+    ['PATCH /user/session', () => ({ ...CRM, ust: ['a'] })],
+    ['GET /user/session/list', () => ({ ...CRM, current_ust: tokens.admin, target_ust: {} })],
+  ]
+
+  const endpointOf = (name: string) => ENDPOINTS.find(({ method, path }) => `${method} ${path}` === name)!
+
+  test.each(good.map(([name, body], index) => ({ name, body, index })))(
+    'good $index: $name',
+    async ({ name, body }) => {
+      const endpoint = endpointOf(name)
+      const sent = body()
+      expect(faults(endpoint.schema, sent)).toEqual([])
+      const { status, body: reply } = await send(endpoint, sent)
+      expect({ status, reply }).toMatchObject({ status: 200, reply: { status: 'ok', sub_status: [] } })
+    },
+  )
+
+  test.each(bad.map(([name, body], index) => ({ name, body, index })))('bad $index: $name', async ({ name, body }) => {
+    const endpoint = endpointOf(name)
+    const sent = body()
+    expect(faults(endpoint.schema, sent)).not.toEqual([])
+    const { status } = await send(endpoint, sent)
+    expect([400, 403]).toContain(status)
+  })
+
+  const who = { user: 'admin', pass: PASSWORD }
+  const goodParameters: readonly Body[] = [
+    { ...who, uid: 'bob' },
+    { ...who, uid: 'bob', password: PASSWORD, displayName: 'Bob' },
+    { ...who, uid: 'bob', roles: ['roleid1|RWX', 'roleid2|R', 'RR|XW'] },
+    { ...who, uid: 'bob', roles: '["roleid1|RWX","roleid2|R"]' },
+    { ...who, uid: 'bob', rolesnoselected: ['roleidtoremove', 'roleid1|RWX'] },
+    { ...who, uid: 'bob', acls: ['a'], groupacls: ['g'] },
+    { ...who, uid: 'bob', aclsnoselected: ['a'], groupaclsnoselected: ['g'] },
+    { ...who, uid: 'bob', attributes: { digdashMail: 'toto@digdash.com', langChoice: '1' } },
+    { ...who, uid: 'bob', attributes: '{"mustChangePassword":"false"}' },
+  ]
+  const badParameters: readonly Body[] = [
+    who,
+    { ...who, uid: '' },
+    { ...who, uid: 'bob', nosuch: 1 },
+    { ...who, uid: 'bob', displayName: null },
+    { ...who, uid: 'bob', displayName: 'x'.repeat(192) },
+    { ...who, uid: 'bob', password: 5 },
+    { ...who, uid: 'bob', roles: ['roleid1'] },
+    { ...who, uid: 'bob', roles: ['roleid1|RR'] },
+    { ...who, uid: 'bob', roles: ['roleid1|A'] },
+    { ...who, uid: 'bob', roles: [' roleid1|R'] },
+    { ...who, uid: 'bob', acls: ['a|b'] },
+    { ...who, uid: 'bob', acls: ['a', 'a'] },
+    { ...who, uid: 'bob', acls: [''] },
+    { ...who, uid: 'bob', groupacls: 5 },
+    { ...who, uid: 'bob', attributes: ['a'] },
+    { ...who, uid: 'bob', attributes: { '': 'no name' } },
+  ]
+
+  test.each(goodParameters)('good parameters: %j', async (parameters) => {
+    expect(faults('updateuser', parameters)).toEqual([])
+    const { status, body } = await host.http.post('/ddenterpriseapi/updateuser').send(parameters)
+    expect({ status, body }).toMatchObject({ status: 200, body: { status: 'ok' } })
+  })
+
+  test.each(badParameters)('bad parameters: %j', async (parameters) => {
+    expect(faults('updateuser', parameters)).not.toEqual([])
+    const { status } = await host.http.post('/ddenterpriseapi/updateuser').send(parameters)
+    expect(status).toBe(400)
+  })
+})
+
+describe('the schema of audit records', () => {
+  // The compiler keeps these complete.
+  const OPERATIONS: Readonly<Record<Operation, true>> = {
+    login: true,
+    logout: true,
+    get_user: true,
+    create_user: true,
+    create_super_user: true,
+    update_current_user: true,
+    update_user_by_id: true,
+    change_password: true,
+    delete_user: true,
+    lock_user: true,
+    unlock_user: true,
+    approve_user: true,
+    reject_user: true,
+    updateuser: true,
+    authenticate: true,
+    get_session: true,
+    verify_session: true,
+    renew_session: true,
+    list_sessions: true,
+    end_session: true,
+    end_sessions: true,
+  }
+  const OUTCOMES: Readonly<Record<Outcome, true>> = {
+    ok: true,
+    unchanged: true,
+    denied: true,
+    invalid: true,
+    failed: true,
+  }
+  const FIELDS: Readonly<Record<keyof AuditRecord, true>> = {
+    cid: true,
+    time: true,
+    operation: true,
+    outcome: true,
+    error: true,
+    actor_id: true,
+    actor_name: true,
+    actor_via: true,
+    target_id: true,
+    target_name: true,
+    app: true,
+    remote_addr: true,
+    user_agent: true,
+    dialect: true,
+    changes: true,
+  }
+
+  test('it has the fields, operations, outcomes and errors that there are', () => {
+    const { properties, required } = SCHEMAS.get('audit-record')
+    expect({
+      fields: Object.keys(properties),
+      required,
+      operations: properties.operation.enum,
+      outcomes: properties.outcome.enum,
+      errors: properties.error.enum,
+    }).toEqual({
+      fields: Object.keys(FIELDS),
+      required: Object.keys(FIELDS),
+      operations: Object.keys(OPERATIONS),
+      outcomes: Object.keys(OUTCOMES),
+      errors: [...Object.keys(ERRORS), null],
+    })
+  })
+
+  afterEach(() => {
+    failsWithin = false
+  })
+
+  test('it accepts the record of every operation and outcome, as sinks get it and as the table keeps it', async () => {
+    const { sso } = host
+    await sso.flush()
+    delivered.length = 0
+    const before = (await host.audit()).length
+    const code = { via: 'code', name: 'test' } as const
+    const app = { currentApp: 'CRM' }
+    const refused = (promise: Promise<unknown>) =>
+      promise.then(
+        () => expect.fail('not refused'),
+        () => {},
+      )
+
+    await sso.user.createSuperUser({ data: { username: 'root', password: PASSWORD } })
+    const eve = await sso.user.createUser({
+      actor: code,
+      autoApprove: true,
+      data: { username: 'eve', password: PASSWORD, totp_key: 'ABCDEFGHIJKLMNOP', password_expiry: '2345-12-27' },
+    })
+    const { ust: currentUst } = await sso.user.login({ username: 'eve', password: PASSWORD, ...app })
+    const own = { currentUst, ...app }
+    const onEve = { actor: code, userId: eve.user_id }
+    await sso.user.updateCurrentUser({ ...own, data: { display_name: 'Eve', totp_key: null } })
+    await sso.user.updateCurrentUser({ ...own, data: { display_name: 'Eve' } })
+    await sso.user.updateUserById({ ...onEve, data: { password_expiry: null, email: 'eve@example.com' } })
+    await sso.session.renew(own)
+    const other = await sso.user.login({ username: 'eve', password: PASSWORD, ...app })
+    const named = await sso.session.list({ currentUst: other.ust, ...app })
+    await sso.session.end({ ...own, id: named.find(({ isCurrent }) => isCurrent)?.id ?? '' })
+    await sso.session.endAll(own)
+    await sso.user.changePassword({ ...own, oldPassword: PASSWORD, newPassword: `${PASSWORD}!` })
+    await sso.user.lockUser(onEve)
+    await sso.user.unlockUser(onEve)
+    await sso.user.rejectUser(onEve)
+    await sso.user.approveUser(onEve)
+    await sso.user.updateuser({
+      actor: code,
+      uid: 'eve',
+      roles: ['sales|R'],
+      acls: ['a'],
+      groupacls: ['g'],
+      attributes: { langChoice: '1', digdashMailPassword: 's3cret', nested: { list: [1, null] } },
+    })
+
+    // Refusals of every kind, by every way in.
+    await refused(sso.user.getUserById({ ...own, userId: ids.ada }))
+    await refused(sso.session.get({ ...own, targetUst: currentUst }))
+    await refused(sso.session.verify({ ...own, targetUst: currentUst }))
+    await refused(sso.session.list({ ...own, userId: ids.ada }))
+    await refused(sso.user.updateCurrentUser({ ...own, data: { display_name: 'x'.repeat(192) } }))
+    await refused(sso.user.updateCurrentUser({ ...own, data: { is_locked: false } }))
+    await refused(sso.user.login({ username: 'eve', password: 'wrong', ...app }))
+    await refused(sso.user.login({ username: 'nobody at all', password: 'wrong', currentApp: 'no such app' }))
+    await send({ method: 'PATCH', path: '/user' }, { ...CRM, ust: 'none', display_name: 'x' })
+    await host.http.get('/ddenterpriseapi/updateuser?user=eve&pass=wrong&uid=ada&password=whatever')
+    await host.http.get('/guarded').set('Authorization', 'Bearer none')
+    await host.http.get('/guarded').set('X-Host-User', 'nobody').set('User-Agent', 'x'.repeat(2000))
+    failsWithin = true
+    await refused(sso.user.updateUserById({ ...onEve, data: { display_name: 'lost' } }))
+    failsWithin = false
+
+    await sso.user.deleteUserById(onEve)
+    await sso.user.logout({
+      currentUst: (await sso.user.login({ username: 'ada', password: PASSWORD, ...app })).ust,
+      ...app,
+    })
+    await sso.flush()
+
+    expect(delivered.map((record) => [record.operation, record.outcome, ...faults('audit-record', record)])).toEqual(
+      delivered.map(({ operation, outcome }) => [operation, outcome]),
+    )
+    const rows = (await host.audit()).slice(before).map(({ id: _, ...row }) => row)
+    expect(rows.map(({ cid, operation, outcome }) => [cid, operation, outcome])).toEqual(
+      delivered.map(({ cid, operation, outcome }) => [cid, operation, outcome]),
+    )
+    expect(new Set(delivered.map(({ operation }) => operation))).toEqual(new Set(Object.keys(OPERATIONS)))
+    expect(new Set(delivered.map(({ outcome }) => outcome))).toEqual(new Set(Object.keys(OUTCOMES)))
+    expect(new Set(delivered.map(({ dialect }) => dialect))).toEqual(
+      new Set(['code', 'zato', 'updateuser', 'middleware']),
+    )
+  })
+
+  test('it refuses a refusal that claims a change, a success with an error, and unknown fields', () => {
+    const record = { ...delivered.find(({ changes }) => changes.length > 0)! }
+    expect(faults('audit-record', record)).toEqual([])
+    expect(faults('audit-record', { ...record, outcome: 'denied', error: 'not_allowed' })).not.toEqual([])
+    expect(faults('audit-record', { ...record, error: 'not_allowed' })).not.toEqual([])
+    expect(faults('audit-record', { ...record, outcome: 'denied', changes: [] })).not.toEqual([])
+    expect(faults('audit-record', { ...record, password: 'clear' })).not.toEqual([])
+    expect(faults('audit-record', { ...record, time: '2020-01-01 10:00:00' })).not.toEqual([])
+  })
+})

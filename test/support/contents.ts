@@ -1,0 +1,20 @@
+import type { TestHost } from './host.ts'
+
+const TABLES = [
+  ['members', 'nr'],
+  ['sso_user', 'user_id'],
+  ['sso_account', 'user_id'],
+  ['sso_session', 'ust_hash'],
+  ['sso_attribute', 'name'],
+  ['sso_role_grant', 'role_id'],
+  ['sso_acl_grant', 'acl_id'],
+] as const
+
+/** Every row of every table but the audit trail's, to be compared before and after something that must not write. */
+export async function contentsOf({ database: { db } }: TestHost): Promise<Readonly<Record<string, unknown>>> {
+  const contents: Record<string, unknown> = {}
+  for (const [table, order] of TABLES) {
+    if (await db.schema.hasTable(table)) contents[table] = await db(table).orderBy(order)
+  }
+  return contents
+}
