@@ -59,6 +59,17 @@ export const ERRORS = {
     message: 'Secrets cannot be stored: no encryption key is configured.',
   },
   concurrent_change: { kind: 'conflict', status: 409, message: 'The account was changed by somebody else; try again.' },
+  precondition_failed: {
+    kind: 'conflict',
+    status: 412,
+    message: 'The resource is no longer what If-Match says: read it again.',
+  },
+  precondition_required: { kind: 'input', status: 428, message: 'If-Match is required: send the ETag that was read.' },
+  reauth_required: {
+    kind: 'refusal',
+    status: 401,
+    message: 'This change needs a fresh proof of who you are: send currentPassword, or log in again.',
+  },
   internal: { kind: 'fault', status: 500, message: 'An error has occurred.' },
   option_invalid: { kind: 'wiring', status: 500, message: 'An option is not valid.' },
   table_unfit: { kind: 'wiring', status: 500, message: 'The users table cannot be used as it is.' },

@@ -133,6 +133,16 @@ export interface Options {
     /** ACLs whose holders may change others. Default none. */
     readonly permissions?: Readonly<Partial<Record<Permission, string>>>
   }
+  /** The `rest` dialect. */
+  readonly rest?: {
+    /** Whether a change of an account must say, by `If-Match`, which state of it was read. Default false. */
+    readonly requireIfMatch?: boolean
+    /**
+     * Seconds for which a login is proof enough to change what an account could be taken over by (`x-sso.reauth`; ASVS
+     * 7.5.1); after that, the present password must be sent along. Null: never asked for. Default 300.
+     */
+    readonly reauthMaxAge?: number | null
+  }
   /** Bytes of a request body. Default 102400. */
   readonly bodyLimit?: number
   /** The host's own correlation id of a request. Default: a new one each request. */

@@ -28,7 +28,7 @@ export interface Config {
 /** Checks the options and fills in the defaults. @throws SsoError `option_invalid` */
 export function resolveOptions(options: Options): Config {
   checkOptions(options)
-  const { apps = ['CRM'], session, password, updateuser, users, customAttributes, totp, inform } = options
+  const { apps = ['CRM'], session, password, updateuser, users, customAttributes, totp, inform, rest } = options
   const attributeMap = { digdashMail: 'email', mustChangePassword: 'password_must_change', ...updateuser?.attributes }
   const config: Config = {
     core: {
@@ -60,6 +60,7 @@ export function resolveOptions(options: Options): Config {
         passwordMustChange: inform?.passwordMustChange ?? true,
         passwordInvalid: inform?.passwordInvalid ?? true,
       },
+      reauth: { maxAgeSeconds: rest?.reauthMaxAge === undefined ? 300 : rest.reauthMaxAge },
       signUp: { approvalNeeded: options.signUp?.approvalNeeded ?? true },
       email: { unique: options.email?.unique ?? false },
       totp: { window: totp?.window ?? 1, allowReplay: totp?.allowReplay ?? false },
@@ -83,6 +84,7 @@ export function resolveOptions(options: Options): Config {
       defaultApp: options.defaultApp ?? apps[0] ?? '',
       authenticate: options.authenticate ?? null,
       trustedOrigins: options.trustedOrigins ?? [],
+      requiresIfMatch: rest?.requireIfMatch ?? false,
       bodyLimit: options.bodyLimit ?? 102_400,
       correlationId: options.correlationId ?? null,
       updateuserMethods: updateuser?.methods ?? ['GET', 'POST'],

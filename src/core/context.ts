@@ -9,7 +9,7 @@ export interface Context {
   /** `User-Agent` header. */
   readonly userAgent: string | null
   /** Who worded the request. */
-  readonly dialect: 'zato' | 'updateuser' | 'middleware' | 'passport' | 'code'
+  readonly dialect: 'zato' | 'updateuser' | 'rest' | 'middleware' | 'passport' | 'code'
   /** Time of the request; every time that the operation writes or compares with. */
   readonly now: Date
 }
@@ -18,7 +18,13 @@ export interface Context {
 export type Credentials =
   | { readonly via: 'ust'; readonly ust: string }
   | { readonly via: 'password'; readonly username: string; readonly password: string }
-  | { readonly via: 'host'; readonly userId: string; readonly isSuperUser?: boolean | undefined }
+  | {
+      readonly via: 'host'
+      readonly userId: string
+      readonly isSuperUser?: boolean | undefined
+      /** When the host last saw him prove who he is. */
+      readonly authenticatedAt?: Date | undefined
+    }
   | { readonly via: 'code'; readonly name: string }
 
 /** Who asks, and how he proved it. Only ever made from verified credentials. */

@@ -53,6 +53,10 @@ export interface CoreConfig {
     /** What is wrong with the new password of a login. */
     readonly passwordInvalid: boolean
   }
+  readonly reauth: {
+    /** Seconds for which a login counts as a fresh proof of who somebody is (ASVS 7.5.1); null if none is asked for. */
+    readonly maxAgeSeconds: number | null
+  }
   readonly signUp: {
     /** New accounts wait for approval. */
     readonly approvalNeeded: boolean

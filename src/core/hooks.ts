@@ -18,6 +18,8 @@ export interface ProposedChange {
   readonly patch: Readonly<UserPatch> & Readonly<Record<string, unknown>>
   /** Where the request comes from. */
   readonly context: Context
+  /** Whether nothing of it will be kept. */
+  readonly isDryRun: boolean
 }
 
 /** What was done, or is being done in the transaction. */
@@ -41,6 +43,8 @@ export interface Change {
   readonly changes: readonly AttributeChange[]
   /** Where the request comes from. */
   readonly context: Context
+  /** Whether the transaction will be rolled back, whatever comes of it. */
+  readonly isDryRun: boolean
 }
 
 /** A refused attempt. */

@@ -1,4 +1,5 @@
 import { createAccount } from './accounts/create.ts'
+import { type Demands, userMatches } from './accounts/demands.ts'
 import * as operations from './accounts/operations.ts'
 import { type AccountDetails, readAccount, readDetails } from './accounts/read.ts'
 import { deleteAccount } from './accounts/remove.ts'
@@ -26,6 +27,17 @@ export type NewUser = UserPatch & {
   readonly username: string
   /** In clear; the password policy applies. Default: one that nobody knows. */
   readonly password?: string
+}
+
+/** On which terms an update is made. */
+export interface UpdateTerms {
+  /**
+   * Entity tag that the account must still have, or several: what `etag` of an earlier result said, or `*`. Otherwise
+   * `precondition_failed`, and nothing is written. Default: any.
+   */
+  readonly ifMatch?: string | readonly string[]
+  /** Whether to undo it all in the end: hooks run, everything is checked, nothing is kept. Default false. */
+  readonly dryRun?: boolean
 }
 
 /** Everything that HTTP can do, as functions with one object argument each. All reject with `SsoError`. */
@@ -68,6 +80,8 @@ export interface UserApi {
       readonly data: NewUser
       /** Whether it is approved at once. Default: only if `signUp.approvalNeeded` is false. */
       readonly autoApprove?: boolean
+      /** Whether to undo it all in the end: everything is checked, nothing kept. Default false. */
+      readonly dryRun?: boolean
     },
   ): Promise<User>
   /** Creates an approved super-user. In code only: no route reaches it. @throws SsoError `username_taken` */
@@ -85,10 +99,11 @@ export interface UserApi {
    * @throws SsoError naming every attribute that is not accepted, or `attribute_forbidden`, `username_taken`
    */
   updateCurrentUser(
-    input: Caller & {
-      /** Attributes to be changed. */
-      readonly data: UserPatch
-    },
+    input: Caller &
+      UpdateTerms & {
+        /** Attributes to be changed. */
+        readonly data: UserPatch
+      },
   ): Promise<UpdateResult>
   /**
    * Changes an account by its id: super-users everybody's, others their own.
@@ -96,10 +111,11 @@ export interface UserApi {
    * @throws SsoError as `updateCurrentUser`, or `super_user_required`, `user_unknown`
    */
   updateUserById(
-    input: CallerOn & {
-      /** Attributes to be changed. */
-      readonly data: UserPatch
-    },
+    input: CallerOn &
+      UpdateTerms & {
+        /** Attributes to be changed. */
+        readonly data: UserPatch
+      },
   ): Promise<UpdateResult>
   /**
    * Sets a password: one's own with the old one, a super-user everybody's. Other sessions of the account end
@@ -139,6 +155,11 @@ export interface UserApi {
   updateuser(input: UpdateuserParameters & (Caller | PasswordCaller)): Promise<UpdateResult>
 }
 
+function demandsOf(core: Core, ifMatch: UpdateTerms['ifMatch'], dryRun = false): Demands {
+  const tags = ifMatch === undefined ? null : [ifMatch].flat()
+  return { isDryRun: dryRun, precondition: tags ? userMatches(core, tags) : undefined, readsBack: true }
+}
+
 /** @param now the clock */
 export function buildUserApi(core: Core, now: () => Date): UserApi {
   const { contextOf, call, about } = callsOf(now)
@@ -157,18 +178,28 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
     getUserById: (input) => readAccount(core, about(input)),
     getUserDetails: (input) =>
       readDetails(core, { ...call(input), userId: input.userId === undefined ? null : String(input.userId) }),
-    createUser: ({ data, autoApprove = false, ...caller }) =>
-      createAccount(core, { ...call(caller as Caller), operation: 'create_user', data, autoApprove }),
-    createSuperUser: ({ data, by = 'createSuperUser', ...origin }) =>
-      createAccount(core, {
+    createUser: async ({ data, autoApprove = false, dryRun = false, ...caller }) => {
+      const request = { ...call(caller as Caller), operation: 'create_user', data, autoApprove } as const
+      return (await createAccount(core, { ...request, demands: { isDryRun: dryRun } })).user
+    },
+    createSuperUser: async ({ data, by = 'createSuperUser', ...origin }) => {
+      const request = {
         operation: 'create_super_user',
         credentials: { via: 'code', name: by },
         context: contextOf(origin),
         data,
         autoApprove: true,
+      } as const
+      return (await createAccount(core, request)).user
+    },
+    updateCurrentUser: ({ data, ifMatch, dryRun, ...caller }) =>
+      operations.updateCurrentUser(core, {
+        ...call(caller as Caller),
+        data,
+        demands: demandsOf(core, ifMatch, dryRun),
       }),
-    updateCurrentUser: ({ data, ...caller }) => operations.updateCurrentUser(core, { ...call(caller as Caller), data }),
-    updateUserById: ({ data, ...input }) => operations.updateUserById(core, { ...about(input as CallerOn), data }),
+    updateUserById: ({ data, ifMatch, dryRun, ...input }) =>
+      operations.updateUserById(core, { ...about(input as CallerOn), data, demands: demandsOf(core, ifMatch, dryRun) }),
     changePassword: ({ userId, oldPassword, newPassword, passwordExpiry, mustChange, ...caller }) =>
       operations.changePassword(core, {
         ...call(caller as Caller),

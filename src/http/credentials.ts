@@ -23,7 +23,8 @@ export async function hostCredentials({ config }: Edge, req: Request): Promise<C
   const identity = (await config.authenticate?.(req)) || null
   if (!identity) return null
   if (changes(req) && isAmbient(req) && !isSameSite(req, config.trustedOrigins)) throw new SsoError('cross_site')
-  return { via: 'host', userId: String(identity.userId), isSuperUser: identity.isSuperUser }
+  const { userId, isSuperUser, authenticatedAt } = identity
+  return { via: 'host', userId: String(userId), isSuperUser, authenticatedAt }
 }
 
 function changes({ method }: Request): boolean {

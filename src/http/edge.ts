@@ -11,6 +11,8 @@ export interface HostIdentity {
   readonly userId: string | number
   /** Whether he may manage other accounts. Default: what the account says. */
   readonly isSuperUser?: boolean
+  /** When he last proved who he is, as far as the host knows: the `rest` dialect asks for it (ASVS 7.5.1). */
+  readonly authenticatedAt?: Date
 }
 
 /** Where warnings and faults go: `console`, pino, winston and their like. */
@@ -28,6 +30,8 @@ export interface EdgeConfig {
     | ((req: Request) => HostIdentity | null | undefined | false | Promise<HostIdentity | null | undefined | false>)
     | null
   readonly trustedOrigins: readonly string[]
+  /** Whether the `rest` dialect refuses changes without `If-Match`. */
+  readonly requiresIfMatch: boolean
   /** Bytes of a request body. */
   readonly bodyLimit: number
   readonly correlationId: ((req: Request) => string | undefined) | null

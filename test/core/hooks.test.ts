@@ -82,14 +82,14 @@ describe.each(databases)('hooks on %s', (database) => {
       const context = expect.objectContaining({ cid: reply.body.cid, app: 'CRM', dialect: 'zato' })
       const operation = 'update_current_user'
       const before = expect.objectContaining({ user_id: userId, username: 'ada', display_name: '' })
-      const proposed = { operation, actor, before, context }
+      const proposed = { operation, actor, before, context, isDryRun: false }
       const changes = [
         { attribute: 'display_name', from: expect.toBeOneOf(['', null]), to: 'Ada' },
         { attribute: 'totp_key', from: null, to: '[redacted]' },
       ]
       const after = expect.objectContaining({ user_id: userId, display_name: 'Ada' })
       const target = { user_id: userId, username: 'ada' }
-      const change = { operation, actor, target, before, after, changes, context }
+      const change = { operation, actor, target, before, after, changes, context, isDryRun: false }
       expect(seen.map(([phase]) => phase)).toEqual(['authorize', 'before', 'within', 'after'])
       expect(seen).toEqual([
         ['authorize', { ...proposed, patch: { display_name: 'Ada', totp_key: '[redacted]' } }],

@@ -5,15 +5,16 @@ import type { Core } from '../core.ts'
 import { attempted } from '../operation.ts'
 import { passwordColumns } from '../passwords/columns.ts'
 import { checkPassword } from '../passwords/policy.ts'
-import { visible } from '../schema/access.ts'
+import { wholeUser } from '../schema/access.ts'
 import type { StoredUser, User } from '../schema/user.gen.ts'
 import type { Values } from '../schema/validate.ts'
 import { authenticate, requireSuperUser } from '../sessions/gate.ts'
 import { randomPassword } from '../sessions/tokens.ts'
 import type { Columns } from '../store.ts'
+import { type Demands, inTransaction, tagOfUser } from './demands.ts'
 import { changesBetween, encodeSecrets, hideSecrets, restoreSecrets } from './values.ts'
 
-/** A new account. */
+/** An account to be created. */
 export interface CreateRequest {
   readonly operation: Extract<Operation, 'create_user' | 'create_super_user'>
   readonly credentials: Credentials
@@ -22,6 +23,15 @@ export interface CreateRequest {
   readonly data: unknown
   /** Approved at once, whatever the configuration. */
   readonly autoApprove: boolean
+  readonly demands?: Demands
+}
+
+/** A new account. */
+export interface CreateResult {
+  /** As its creator may see it. */
+  readonly user: User
+  /** Entity tag of the account. */
+  readonly etag: string
 }
 
 const NAMES = ['display_name', 'first_name', 'middle_name', 'last_name'] as const
@@ -29,24 +39,26 @@ const NAMES = ['display_name', 'first_name', 'middle_name', 'last_name'] as cons
 const ON_CREATION = ['is_rate_limit_active', 'rate_limit_def']
 
 /** Creates an account. @throws SsoError `super_user_required`, `username_taken` and all of validation */
-export function createAccount(core: Core, request: CreateRequest): Promise<User> {
-  const { operation, context, credentials } = request
+export function createAccount(core: Core, request: CreateRequest): Promise<CreateResult> {
+  const { operation, context, credentials, demands = {} } = request
+  const isDryRun = demands.isDryRun ?? false
   return attempted(core, operation, context, async (attempt) => {
     const { actor } = await authenticate(core, credentials, context, attempt)
     requireSuperUser(actor)
 
     const { password, values } = readData(core, request.data)
     const patch = withNames(values)
-    const proposed = { operation, actor, before: null, context }
+    const proposed = { operation, actor, before: null, context, isDryRun }
     const seen = hideSecrets(core.catalogue, patch)
     const replaced = await core.hooks.before({ ...proposed, patch: seen })
     const wanted = replaced === seen ? patch : readData(core, restoreSecrets(core.catalogue, replaced, patch)).values
     await checkUnique(core, wanted)
     const columns = await initialColumns(core, request, actor, wanted, password)
 
-    const { change, record } = await core.store.transaction(async (transaction) => {
+    const { change, after, record } = await inTransaction(core, demands, async (transaction) => {
       const userId = await transaction.insertAccount(encodeSecrets(core, columns))
-      const after = { ...emptyAccount(core), ...columns, user_id: userId } as StoredUser
+      const readBack = demands.readsBack ? await transaction.findAccount(userId) : null
+      const after = readBack?.values ?? ({ ...emptyAccount(core), ...columns, user_id: userId } as StoredUser)
       const target = { id: userId, name: after.username }
       const changes = changesBetween(core.catalogue, null, columns).filter(({ to }) => to !== null)
       const record = recordOf({ operation, context, actor, target }, changes)
@@ -54,16 +66,18 @@ export function createAccount(core: Core, request: CreateRequest): Promise<User>
       const change = {
         ...proposed,
         target: { user_id: userId, username: after.username },
-        after: visible(core.catalogue, after, { isSelf: true, isSuperUser: true }),
+        after: wholeUser(core.catalogue, after),
         changes,
       }
       await core.hooks.within(change, transaction.native)
-      return { change, record }
+      return { change, after, record }
     })
 
-    core.trail.deliver(record, context)
-    await core.hooks.after(change)
-    return change.after
+    if (!isDryRun) {
+      core.trail.deliver(record, context)
+      await core.hooks.after(change)
+    }
+    return { user: change.after, etag: tagOfUser(core, after) }
   })
 }
 

@@ -3,14 +3,18 @@ import type { Operation } from '../audit/record.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import { requireSuperUser } from '../sessions/gate.ts'
+import type { Demands } from './demands.ts'
+import type { UpdateRequest } from './propose.ts'
 import { directRights } from './rights.ts'
 import type { Target } from './target.ts'
-import { type UpdateRequest, type UpdateResult, updateAccount } from './update.ts'
+import { type UpdateResult, updateAccount } from './update.ts'
 
 /** Who asks, and from where. */
 export interface Call {
   readonly credentials: Credentials
   readonly context: Context
+  /** What he asks of a change beyond it. */
+  readonly demands?: Demands
 }
 
 /** Anybody changes his own account. */

@@ -3,14 +3,16 @@ import { recordOf } from '../audit/record.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import { attempted } from '../operation.ts'
-import { visible } from '../schema/access.ts'
+import { wholeUser } from '../schema/access.ts'
 import { authenticate, confirm, requireSuperUser } from '../sessions/gate.ts'
+import { type Demands, inTransaction } from './demands.ts'
 
 /** Which account goes, and who says so. */
 export interface DeleteRequest {
   readonly credentials: Credentials
   readonly context: Context
   readonly userId: string
+  readonly demands?: Demands
 }
 
 /**
@@ -18,7 +20,9 @@ export interface DeleteRequest {
  *
  * @throws SsoError `super_user_required`, `operation_invalid` for oneself, `user_unknown`, `user_referenced`
  */
-export function deleteAccount(core: Core, { credentials, context, userId }: DeleteRequest): Promise<void> {
+export function deleteAccount(core: Core, request: DeleteRequest): Promise<void> {
+  const { credentials, context, userId, demands = {} } = request
+  const isDryRun = demands.isDryRun ?? false
   const operation = 'delete_user'
   return attempted(core, operation, context, async (attempt) => {
     const proof = await authenticate(core, credentials, context, attempt)
@@ -28,13 +32,14 @@ export function deleteAccount(core: Core, { credentials, context, userId }: Dele
     if (!target) throw new SsoError('user_unknown')
     if (target.values.user_id === proof.actor.userId)
       throw new SsoError('operation_invalid', { message: 'Nobody may delete himself.' })
-    const before = visible(core.catalogue, target.values, { isSelf: true, isSuperUser: true })
-    await core.hooks.authorize({ operation, actor: proof.actor, before, patch: {}, context })
+    const before = wholeUser(core.catalogue, target.values)
+    await core.hooks.authorize({ operation, actor: proof.actor, before, patch: {}, context, isDryRun })
 
-    const { change, record } = await core.store.transaction(async (transaction) => {
+    const { change, record } = await inTransaction(core, demands, async (transaction) => {
       const account = await transaction.lockAccount(target.values.user_id)
       if (!account) throw new SsoError('user_unknown')
       requireSuperUser(await confirm(core, credentials, proof, context, transaction))
+      await demands.precondition?.(account, transaction)
       await transaction.deleteAccount(account.values.user_id)
       const record = recordOf({ operation, context, actor: proof.actor, target: attempt.target }, [])
       await transaction.appendAudit(record)
@@ -42,14 +47,16 @@ export function deleteAccount(core: Core, { credentials, context, userId }: Dele
         operation,
         actor: proof.actor,
         target: { user_id: account.values.user_id, username: account.values.username },
-        before: visible(core.catalogue, account.values, { isSelf: true, isSuperUser: true }),
+        before: wholeUser(core.catalogue, account.values),
         after: null,
         changes: [],
         context,
+        isDryRun,
       } as const
       await core.hooks.within(change, transaction.native)
       return { change, record }
     })
+    if (isDryRun) return
     core.trail.deliver(record, context)
     await core.hooks.after(change)
   })

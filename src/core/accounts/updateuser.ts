@@ -6,6 +6,7 @@ import { GRANT_PARAMETERS, type GrantParameter, hasGrants, parseGrants } from '.
 import { checkPassword } from '../passwords/policy.ts'
 import { isPlainObject } from '../schema/validate.ts'
 import type { Account } from '../store.ts'
+import type { Extras } from './propose.ts'
 import {
   canReach,
   checkAttributes,
@@ -16,7 +17,7 @@ import {
   maySetPassword,
   type Rights,
 } from './rights.ts'
-import { type Extras, type UpdateResult, updateAccount } from './update.ts'
+import { type UpdateResult, updateAccount } from './update.ts'
 
 /** The parameters of contract `updateuser`, lists and objects already read from their JSON. */
 export interface UpdateuserParameters extends Partial<Record<GrantParameter, unknown>> {

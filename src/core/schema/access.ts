@@ -38,6 +38,11 @@ export function visible(catalogue: Catalogue, stored: StoredUser, standing: Stan
   return user as unknown as User
 }
 
+/** The account as hooks see it: everything but secrets and what nobody may read. */
+export function wholeUser(catalogue: Catalogue, stored: StoredUser): User {
+  return visible(catalogue, stored, { isSelf: true, isSuperUser: true })
+}
+
 /** One row of the access matrix. */
 export interface AccessRow {
   /** Name of the attribute. */

@@ -13,6 +13,8 @@ export interface Proof {
   readonly actor: Actor
   /** Null for the host's own code. */
   readonly account: Account | null
+  /** When the actor last proved himself by more than a token; null if that is not known. */
+  readonly authenticatedAt: Date | null
 }
 
 interface Conditions {
@@ -56,7 +58,7 @@ async function prove(
   const reads = conditions.reads ?? core.store
   switch (credentials.via) {
     case 'code':
-      return { actor: codeActor(credentials.name), account: null }
+      return { actor: codeActor(credentials.name), account: null, authenticatedAt: null }
 
     case 'ust': {
       const hash = hashUst(credentials.ust)
@@ -66,7 +68,7 @@ async function prove(
       attempt.actor = actorOf(found.account, 'ust', hash)
       checkState(core, found.account, context, conditions)
       if (!conditions.reads) await noteUse(core, found.session, context)
-      return { actor: attempt.actor, account: found.account }
+      return { actor: attempt.actor, account: found.account, authenticatedAt: found.session.creationTime }
     }
 
     case 'password': {
@@ -76,7 +78,7 @@ async function prove(
         throw new SsoError(core.config.inform.totpMissing ? 'totp_missing' : 'credentials_invalid')
       checkState(core, account, context, conditions)
       if (!conditions.changesOwnPassword) checkMustChange(core, account)
-      return { actor: actorOf(account, 'password', null), account }
+      return { actor: actorOf(account, 'password', null), account, authenticatedAt: context.now }
     }
 
     case 'host': {
@@ -85,7 +87,7 @@ async function prove(
       const actor = actorOf(account, 'host', null)
       attempt.actor = { ...actor, isSuperUser: credentials.isSuperUser ?? actor.isSuperUser }
       checkState(core, account, context, conditions)
-      return { actor: attempt.actor, account }
+      return { actor: attempt.actor, account, authenticatedAt: credentials.authenticatedAt ?? null }
     }
   }
 }

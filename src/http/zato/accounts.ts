@@ -39,7 +39,7 @@ export async function createUser(core: Core, call: Call, input: Input): Promise<
   )
   const data = typed(core.catalogue, body, names)
   const autoApprove = booleanIn(input, 'auto_approve') ?? false
-  const user = await createAccount(core, { ...call, operation: 'create_user', data, autoApprove })
+  const { user } = await createAccount(core, { ...call, operation: 'create_user', data, autoApprove })
   const without = names.includes('email') || 'email' in body ? NOT_ON_CREATION : [...NOT_ON_CREATION, 'email']
   return userFields(core.catalogue, user, without)
 }

@@ -1,0 +1,124 @@
+import { SsoError } from '../../errors.ts'
+import { applyCustom } from '../attributes/edits.ts'
+import { type AuditRecord, recordOf } from '../audit/record.ts'
+import type { Actor, Context } from '../context.ts'
+import type { Core } from '../core.ts'
+import { applyGrants, hasGrants } from '../grants/edits.ts'
+import type { Change } from '../hooks.ts'
+import { wholeUser } from '../schema/access.ts'
+import type { StoredUser } from '../schema/user.gen.ts'
+import { confirm } from '../sessions/gate.ts'
+import type { Account, Columns, Transaction } from '../store.ts'
+import { inTransaction } from './demands.ts'
+import { conditionsOf, type Extras, merged, type Proposal, type UpdateRequest } from './propose.ts'
+import { changesBetween, columnsOf, encodeSecrets } from './values.ts'
+
+/** Writes the change and its audit record together, or not at all. */
+export async function commit(core: Core, request: UpdateRequest, proposal: Proposal): Promise<Committed> {
+  const touchesOthers = proposal.proof.actor.userId !== proposal.target.values.user_id
+  const touchesLists =
+    proposal.extras.custom !== undefined || (proposal.extras.grants && hasGrants(proposal.extras.grants))
+  const needsLock = !core.store.isVersioned || touchesLists || proposal.extras.password !== undefined
+
+  // The first try trusts the row that was read, and its version; after losing a race, the row is locked.
+  const first = needsLock ? null : await tryCommit(core, request, proposal, { locks: false, confirms: touchesOthers })
+  const committed = first ?? (await tryCommit(core, request, proposal, { locks: true, confirms: true }))
+  if (!committed) throw new SsoError('concurrent_change')
+  return committed
+}
+
+/** What was written, or would have been. */
+export interface Committed {
+  readonly change: Change
+  /** The account after the change, secrets included. */
+  readonly after: StoredUser
+  readonly record: AuditRecord
+}
+
+function tryCommit(
+  core: Core,
+  request: UpdateRequest,
+  { proof, target, columns: wanted, merges, extras }: Proposal,
+  { locks, confirms }: { locks: boolean; confirms: boolean },
+): Promise<Committed | null> {
+  const { operation, credentials, context, demands = {} } = request
+  return inTransaction(core, demands, async (transaction) => {
+    const account = locks ? await transaction.lockAccount(target.values.user_id) : target
+    if (!account) throw new SsoError('user_unknown')
+    const actor = confirms
+      ? await confirm(core, credentials, proof, context, transaction, conditionsOf(request))
+      : proof.actor
+    // Rights that were lost since the proposal was made (ASVS 8.3.2). Delegated ones rest on ACLs read just before.
+    if (proof.actor.isSuperUser && !actor.isSuperUser) throw new SsoError('super_user_required')
+
+    await demands.precondition?.(account, transaction)
+
+    const before = account.values
+    const columns = columnsOf(core, before, { ...wanted, ...remerged(core, account, target, merges) }, actor, context)
+    if (Object.keys(columns).length > 0) {
+      const isWritten = await transaction.updateAccount(account, encodeSecrets(core, columns))
+      if (!isWritten) return null
+    }
+    await revokeSessions(core, transaction, account, actor, columns)
+    const changes = [
+      ...changesBetween(core.catalogue, before, columns),
+      ...(await applyExtras(core, transaction, before.user_id, extras, context)),
+    ]
+
+    const readBack = demands.readsBack ? await transaction.findAccount(before.user_id) : null
+    const after = readBack?.values ?? ({ ...before, ...columns } as StoredUser)
+    const occasion = { operation, context, actor, target: { id: before.user_id, name: before.username } }
+    const record = recordOf(occasion, changes, changes.length > 0 ? 'ok' : 'unchanged')
+    await transaction.appendAudit(record)
+
+    const change = changeOf(core, request, actor, before, after, record)
+    if (changes.length > 0) await core.hooks.within(change, transaction.native)
+    return { change, after, record }
+  })
+}
+
+/** What the row that is locked holds may differ from what the patch was merged with before. */
+function remerged(core: Core, account: Account, target: Account, merges: Columns): Columns {
+  const names = Object.keys(merges)
+  return account === target || names.length === 0 ? {} : core.validator.values(merged(account, merges), names)
+}
+
+async function revokeSessions(core: Core, transaction: Transaction, account: Account, actor: Actor, columns: Columns) {
+  const revokes = Object.keys(columns).map((name) => core.catalogue.get(name)?.revokes ?? null)
+  if (!core.config.password.revokeSessions || revokes.every((rule) => rule === null)) return
+  const keepsOwn = !revokes.includes('all') && actor.userId === account.values.user_id
+  await transaction.deleteSessionsOf(account.values.user_id, keepsOwn ? actor.sessionHash : null)
+}
+
+async function applyExtras(core: Core, transaction: Transaction, userId: string, extras: Extras, { now }: Context) {
+  const { grants, custom } = extras
+  const grantChanges =
+    grants && hasGrants(grants)
+      ? await applyGrants(transaction, userId, await transaction.grantsOf(userId), grants)
+      : []
+  const customChanges =
+    custom && custom.size > 0
+      ? await applyCustom(core, transaction, userId, await transaction.customAttributesOf(userId), custom, now)
+      : []
+  return [...customChanges, ...grantChanges]
+}
+
+function changeOf(
+  core: Core,
+  { operation, context, demands }: UpdateRequest,
+  actor: Actor,
+  before: StoredUser,
+  after: StoredUser,
+  { changes }: AuditRecord,
+): Change {
+  return {
+    operation,
+    actor,
+    target: { user_id: before.user_id, username: after.username },
+    before: wholeUser(core.catalogue, before),
+    after: wholeUser(core.catalogue, after),
+    changes,
+    context,
+    isDryRun: demands?.isDryRun ?? false,
+  }
+}
