@@ -14,6 +14,7 @@ import type { Readiness } from './core/store.ts'
 import { buildUserApi, type UserApi } from './core/users.ts'
 import { contextOf, type Edge } from './http/edge.ts'
 import { buildMiddleware, type Middleware } from './http/middleware.ts'
+import { restRouter } from './http/rest/router.ts'
 import { updateuserRouter } from './http/updateuser/router.ts'
 import { zatoRouter } from './http/zato/router.ts'
 import { buildStore } from './knex/store.ts'
@@ -40,6 +41,8 @@ export interface Sso extends Middleware {
   readonly zato: Router
   /** Router of the `updateuser` dialect: `/updateuser`. */
   readonly updateuser: Router
+  /** Router of the `rest` dialect, for new clients: `/me`, `/users` and the rest. */
+  readonly rest: Router
   /** Passport strategies. */
   readonly passport: Strategies
   /** Who may read and change what. */
@@ -103,6 +106,7 @@ export function createSso(options: Options): Sso {
     session: buildSessionApi(core, config.edge.now),
     zato: zatoRouter(edge),
     updateuser: updateuserRouter(edge),
+    rest: restRouter(edge),
     passport: buildStrategies({ core, contextOf: (req) => contextOf(edge, req, 'passport') }),
     accessMatrix: accessMatrix(catalogue),
     ...buildMiddleware(edge),

@@ -123,7 +123,7 @@ describe('every schema', () => {
 
   test('every request body, the audit record, the options and the user have one, and there are no others', () => {
     const bodies = new Set(ENDPOINTS.map(({ schema }) => schema))
-    expect(NAMES.sort()).toEqual([...bodies, 'audit-record', 'options', 'updateuser', 'user', 'zato'].sort())
+    expect(NAMES.sort()).toEqual([...bodies, 'audit-record', 'options', 'rest', 'updateuser', 'user', 'zato'].sort())
   })
 })
 
@@ -389,6 +389,8 @@ describe('the schema of audit records', () => {
     list_sessions: true,
     end_session: true,
     end_sessions: true,
+    update_grants: true,
+    read_audit: true,
   }
   const OUTCOMES: Readonly<Record<Outcome, true>> = {
     ok: true,
@@ -480,7 +482,11 @@ describe('the schema of audit records', () => {
       attributes: { langChoice: '1', digdashMailPassword: 's3cret', nested: { list: [1, null] } },
     })
 
+    await sso.user.updateGrants({ ...onEve, patch: { roles: { sales: null }, acls: { b: true } } })
+
     // Refusals of every kind, by every way in.
+    await refused(sso.user.getAudit({ ...own, userId: ids.ada }))
+    await host.http.get('/account/users/nobody').set('Authorization', `Bearer ${tokens.ada}`)
     await refused(sso.user.getUserById({ ...own, userId: ids.ada }))
     await refused(sso.session.get({ ...own, targetUst: currentUst }))
     await refused(sso.session.verify({ ...own, targetUst: currentUst }))
@@ -514,7 +520,7 @@ describe('the schema of audit records', () => {
     expect(new Set(delivered.map(({ operation }) => operation))).toEqual(new Set(Object.keys(OPERATIONS)))
     expect(new Set(delivered.map(({ outcome }) => outcome))).toEqual(new Set(Object.keys(OUTCOMES)))
     expect(new Set(delivered.map(({ dialect }) => dialect))).toEqual(
-      new Set(['code', 'zato', 'updateuser', 'middleware']),
+      new Set(['code', 'zato', 'updateuser', 'rest', 'middleware']),
     )
   })
 

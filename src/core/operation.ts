@@ -34,6 +34,25 @@ export async function attempted<T>(
   }
 }
 
+/**
+ * Runs a check that comes before the operation. A refusal there is recorded like those within (ASVS 16.3.2); what is no
+ * request at all is not.
+ */
+export async function refusedAtTheDoor<T>(
+  core: Core,
+  operation: Operation,
+  context: Context,
+  check: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await check()
+  } catch (error) {
+    const isRefusal = error instanceof SsoError && error.kind === 'refusal'
+    if (!isRefusal) throw error
+    return attempted(core, operation, context, () => Promise.reject(error))
+  }
+}
+
 /** The duplicate-key error of a race reads as the check before it would have (unique clashes: the index decides). */
 function conflictError({ reason, attribute, cause }: StoreConflict): SsoError {
   if (reason === 'reference') return new SsoError('user_referenced', { cause })

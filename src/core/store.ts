@@ -1,4 +1,4 @@
-import type { AuditRecord } from './audit/record.ts'
+import type { AuditEntry, AuditRecord } from './audit/record.ts'
 import type { StoredUser } from './schema/user.gen.ts'
 
 /** An account as it is stored, secrets included. */
@@ -84,6 +84,8 @@ export interface Reads {
   sessionsOf(userId: string, now: Date): Promise<readonly Session[]>
   grantsOf(userId: string): Promise<Grants>
   customAttributesOf(userId: string): Promise<readonly CustomAttribute[]>
+  /** The latest records about an account that come before one of this id, the latest first; 200 at most. */
+  auditOf(userId: string, before: number): Promise<readonly AuditEntry[]>
 }
 
 /** Column values by attribute name. */

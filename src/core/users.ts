@@ -1,10 +1,11 @@
 import { createAccount } from './accounts/create.ts'
 import { type Demands, userMatches } from './accounts/demands.ts'
 import * as operations from './accounts/operations.ts'
-import { type AccountDetails, readAccount, readDetails } from './accounts/read.ts'
+import { type AccountDetails, readAccount, readDetails, readForm } from './accounts/read.ts'
 import { deleteAccount } from './accounts/remove.ts'
 import type { UpdateResult } from './accounts/update.ts'
 import { type UpdateuserParameters, updateuser } from './accounts/updateuser.ts'
+import { type AuditPage, MOST_AUDIT_RECORDS, readAudit } from './audit/read.ts'
 import {
   type Caller,
   type CallerOn,
@@ -18,6 +19,8 @@ import {
 } from './callers.ts'
 import type { Credentials } from './context.ts'
 import type { Core } from './core.ts'
+import { type GrantPatch, updateGrants } from './grants/patch.ts'
+import type { FormSchema } from './schema/form.ts'
 import type { User, UserPatch } from './schema/user.gen.ts'
 import { type LoginResult, login, logout } from './sessions/login.ts'
 
@@ -73,6 +76,29 @@ export interface UserApi {
       readonly userId?: string | number
     },
   ): Promise<AccountDetails>
+  /** What the caller may change on an account, as JSON Schema 2020-12. @throws SsoError as `getUserById` */
+  getSchema(
+    input: Caller & {
+      /** Default: the caller's own account. */
+      readonly userId?: string | number
+    },
+  ): Promise<FormSchema>
+  /** The audit trail of an account, the latest records first; super-users only. @throws SsoError as `getUserById` */
+  getAudit(
+    input: CallerOn & {
+      /** Only records before the one of this number. Default: from the latest on. */
+      readonly before?: number
+      /** Records at most. Default 100, which is also the most. */
+      readonly limit?: number
+    },
+  ): Promise<AuditPage>
+  /** Grants and takes roles, ACLs and groups; super-users only. @throws SsoError with an issue for each wrong id */
+  updateGrants(
+    input: CallerOn & {
+      /** What is to be given by id, and null for what is to be taken. */
+      readonly patch: GrantPatch
+    },
+  ): Promise<UpdateResult>
   /** Creates a regular account; super-users only. @throws SsoError `super_user_required`, `username_taken` */
   createUser(
     input: Caller & {
@@ -155,6 +181,10 @@ export interface UserApi {
   updateuser(input: UpdateuserParameters & (Caller | PasswordCaller)): Promise<UpdateResult>
 }
 
+function optionalId({ userId }: { userId?: string | number }): string | null {
+  return userId === undefined ? null : String(userId)
+}
+
 function demandsOf(core: Core, ifMatch: UpdateTerms['ifMatch'], dryRun = false): Demands {
   const tags = ifMatch === undefined ? null : [ifMatch].flat()
   return { isDryRun: dryRun, precondition: tags ? userMatches(core, tags) : undefined, readsBack: true }
@@ -174,10 +204,13 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
         claimed: { remoteAddr: null, userAgent: null },
       }),
     logout: (input) => logout(core, text(input.currentUst, 'currentUst'), contextOf(requireApp(input))),
-    getCurrentUser: (input) => readAccount(core, { ...call(input), userId: null }),
-    getUserById: (input) => readAccount(core, about(input)),
-    getUserDetails: (input) =>
-      readDetails(core, { ...call(input), userId: input.userId === undefined ? null : String(input.userId) }),
+    getCurrentUser: async (input) => (await readAccount(core, { ...call(input), userId: null })).user,
+    getUserById: async (input) => (await readAccount(core, about(input))).user,
+    getUserDetails: (input) => readDetails(core, { ...call(input), userId: optionalId(input) }),
+    getSchema: (input) => readForm(core, { ...call(input), userId: optionalId(input) }),
+    getAudit: ({ before = null, limit = MOST_AUDIT_RECORDS, ...input }) =>
+      readAudit(core, { ...about(input as CallerOn), before, limit }),
+    updateGrants: ({ patch, ...input }) => updateGrants(core, { ...about(input as CallerOn), patch: { ...patch } }),
     createUser: async ({ data, autoApprove = false, dryRun = false, ...caller }) => {
       const request = { ...call(caller as Caller), operation: 'create_user', data, autoApprove } as const
       return (await createAccount(core, { ...request, demands: { isDryRun: dryRun } })).user

@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import type { Credentials } from '../core/context.ts'
+import { bearerToken, isUst } from '../core/sessions/tokens.ts'
 import { SsoError } from '../errors.ts'
 import type { Edge } from './edge.ts'
 
@@ -25,6 +26,20 @@ export async function hostCredentials({ config }: Edge, req: Request): Promise<C
   if (changes(req) && isAmbient(req) && !isSameSite(req, config.trustedOrigins)) throw new SsoError('cross_site')
   const { userId, isSuperUser, authenticatedAt } = identity
   return { via: 'host', userId: String(userId), isSuperUser, authenticatedAt }
+}
+
+/**
+ * Who sent a request, by its headers: a session token, or whatever the host's own authentication makes of it. A Bearer
+ * token that does not have the form of ours is the host's, if the host knows it.
+ *
+ * @returns null for nobody
+ * @throws SsoError `cross_site`
+ */
+export async function credentialsIn(edge: Edge, req: Request): Promise<Credentials | null> {
+  const bearer = bearerToken(req.get('Authorization'))
+  if (bearer !== null && isUst(bearer)) return { via: 'ust', ust: bearer }
+  const host = await hostCredentials(edge, req)
+  return host ?? (bearer === null ? null : { via: 'ust', ust: bearer })
 }
 
 function changes({ method }: Request): boolean {

@@ -112,8 +112,8 @@ async function answer(
   }
 }
 
-/** Personal data is in most replies, and what is not secret is not worth caching (ASVS 14.3.2). */
-function headersOf({ cid }: Context): Readonly<Record<string, string>> {
+/** Headers of every reply: personal data is in most of them, and what is not secret is not worth caching (ASVS 14.3.2). */
+export function headersOf({ cid }: Context): Readonly<Record<string, string>> {
   return { 'Cache-Control': 'no-store', [CID_HEADER]: encodeURIComponent(cid) }
 }
 

@@ -5,10 +5,10 @@ import { attempted } from '../core/operation.ts'
 import { visible } from '../core/schema/access.ts'
 import type { User } from '../core/schema/user.gen.ts'
 import { authenticate } from '../core/sessions/gate.ts'
-import { bearerToken } from '../core/sessions/tokens.ts'
 import { SsoError } from '../errors.ts'
-import { hostCredentials } from './credentials.ts'
+import { credentialsIn } from './credentials.ts'
 import { contextOf, type Edge } from './edge.ts'
+import { sendProblem } from './problem.ts'
 
 /** Who a request was authenticated as: `req.sso`. */
 export interface SsoIdentity {
@@ -84,9 +84,8 @@ export function buildMiddleware(edge: Edge): Middleware {
 
 /** The identity behind a request; null for nobody. A token that is wrong counts as nobody only where that is allowed. */
 async function identify(edge: Edge, req: Request, context: Context, isLenient: boolean): Promise<SsoIdentity | null> {
-  const ust = bearerToken(req.get('Authorization'))
   try {
-    const credentials: Credentials | null = ust === null ? await hostCredentials(edge, req) : { via: 'ust', ust }
+    const credentials = await credentialsIn(edge, req)
     return credentials && (await proved(edge, credentials, context))
   } catch (error) {
     if (isLenient && error instanceof SsoError && error.kind === 'refusal') return null
@@ -104,12 +103,7 @@ function proved({ core }: Edge, credentials: Credentials, context: Context): Pro
 }
 
 /** Problem details (RFC 9457): these routes are the host's and speak no dialect. */
-function refuse(res: Response, error: SsoError, { cid }: Context): void {
-  const { status, code, message } = error
-  if (status === 401) res.set('WWW-Authenticate', 'Bearer')
+function refuse(res: Response, error: SsoError, context: Context): void {
   res.set('Cache-Control', 'no-store')
-  res
-    .status(status)
-    .type('application/problem+json')
-    .send(JSON.stringify({ type: 'about:blank', title: message, status, code, cid }))
+  sendProblem(res, error, context)
 }

@@ -1,5 +1,4 @@
 import type { Knex } from 'knex'
-import type { AuditRecord } from '../core/audit/record.ts'
 import type { AclKind, CustomAttribute, Grants, RoleGrant, Session, StateChange } from '../core/store.ts'
 import { type Codec, codecFor } from './codecs.ts'
 import type { Layout } from './layout.ts'
@@ -7,7 +6,7 @@ import { type Build, prepare, type Runner, type Statement } from './statements.t
 
 type Bind = Parameters<Build>[0]
 
-/** Statements on the package's own tables: sessions, grants, custom attributes, audit. Compiled once. */
+/** Statements on the package's own tables: sessions, grants, custom attributes. Compiled once. */
 export class OwnStatements {
   /** Everything that goes with an account, in order. */
   readonly removeAll: readonly Statement[]
@@ -141,14 +140,6 @@ export class OwnStatements {
   async removeCustomAttribute(runner: Runner, userId: string, name: string): Promise<void> {
     await runner.run(this.#prepared.removeAttribute, { userId, name })
   }
-
-  async appendAudit(runner: Runner, record: AuditRecord): Promise<void> {
-    await runner.run(this.#prepared.appendAudit, {
-      ...record,
-      time: this.#time.encode(new Date(record.time)),
-      changes: JSON.stringify(record.changes),
-    })
-  }
 }
 
 /** Columns of a session, in the order in which they are read. */
@@ -163,31 +154,12 @@ export const SESSION_COLUMNS = [
   'state_changes',
 ] as const
 
-const AUDIT_COLUMNS: readonly (keyof AuditRecord)[] = [
-  'cid',
-  'time',
-  'operation',
-  'outcome',
-  'error',
-  'actor_id',
-  'actor_name',
-  'actor_via',
-  'target_id',
-  'target_name',
-  'app',
-  'remote_addr',
-  'user_agent',
-  'dialect',
-  'changes',
-]
-
 function prepareAll(db: Knex, { table }: Layout) {
-  const [session, role, acl, attribute, audit] = [
+  const [session, role, acl, attribute] = [
     table('session'),
     table('role_grant'),
     table('acl_grant'),
     table('attribute'),
-    table('audit'),
   ]
   const row = (bind: Bind, columns: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(columns).map(([column, parameter]) => [column, bind(parameter)]))
@@ -268,8 +240,5 @@ function prepareAll(db: Knex, { table }: Layout) {
         .update(row(bind, { value: 'value', is_encrypted: 'isEncrypted', last_modified: 'time' })),
     ),
     removeAttribute: prepare((bind) => db(attribute).where(row(bind, name_)).delete()),
-    appendAudit: prepare((bind) =>
-      db(audit).insert(Object.fromEntries(AUDIT_COLUMNS.map((column) => [column, bind(column)]))),
-    ),
   }
 }

@@ -4,6 +4,7 @@ import type { Validator } from '../core/schema/validate.ts'
 import type { Finding, Readiness, Store } from '../core/store.ts'
 import { SsoError } from '../errors.ts'
 import { AccountStatements } from './accounts.ts'
+import { AuditStatements } from './audit-statements.ts'
 import { dialectOf } from './codecs.ts'
 import { examine, readColumns, readIdCollation } from './doctor.ts'
 import { isTransient, translate } from './failures.ts'
@@ -76,6 +77,7 @@ export function buildStore(options: StoreOptions): Store {
     touchSession: (hash, now) => reads((on) => on.touchSession(hash, now)),
     grantsOf: (userId) => reads((on) => on.grantsOf(userId)),
     customAttributesOf: (userId) => reads((on) => on.customAttributesOf(userId)),
+    auditOf: (userId, before) => reads((on) => on.auditOf(userId, before)),
     appendAudit: (record) => reads((on) => on.appendAudit(record)),
 
     transaction: (work) =>
@@ -120,7 +122,10 @@ async function openStore(options: StoreOptions): Promise<{ open: Open; readiness
   }
   await migrate(db, layout, catalogue, idCollation)
   const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
-  return { open: { accounts, own: new OwnStatements(db, layout), layout }, readiness: { findings } }
+  return {
+    open: { accounts, own: new OwnStatements(db, layout), audit: new AuditStatements(db, layout), layout },
+    readiness: { findings },
+  }
 }
 
 /** What a column cannot hold is refused before the database sees it: SQLite would keep it, MySQL might cut it. */

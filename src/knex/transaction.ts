@@ -11,6 +11,7 @@ import type {
   Transaction,
 } from '../core/store.ts'
 import type { AccountStatements, Write } from './accounts.ts'
+import type { AuditStatements } from './audit-statements.ts'
 import type { Layout } from './layout.ts'
 import type { OwnStatements } from './own-statements.ts'
 import type { Runner, Statement } from './statements.ts'
@@ -19,6 +20,7 @@ import type { Runner, Statement } from './statements.ts'
 export interface Open {
   readonly accounts: AccountStatements
   readonly own: OwnStatements
+  readonly audit: AuditStatements
   readonly layout: Layout
 }
 
@@ -176,7 +178,11 @@ export class TransactionOn implements Transaction {
   }
 
   appendAudit(record: AuditRecord) {
-    return this.#open.own.appendAudit(this.#runner, record)
+    return this.#open.audit.append(this.#runner, record)
+  }
+
+  auditOf(userId: string, before: number) {
+    return this.#open.audit.about(this.#runner, userId, before)
   }
 
   async #byId(statement: Statement, userId: string): Promise<Account | null> {

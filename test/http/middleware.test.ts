@@ -34,7 +34,7 @@ function mount(app: Express, sso: Sso): void {
 
 /** A refusal, whole. */
 function problem(status: number, code: string, title: string) {
-  return { type: 'about:blank', title, status, code, cid: expect.stringMatching(/^[0-9a-f]{24}$/) }
+  return { type: 'about:blank', title, status, code, cid: expect.stringMatching(/^[0-9a-f]{24}$/), errors: [] }
 }
 const MISSING = problem(401, 'credentials_missing', 'Credentials are required.')
 const UNKNOWN = problem(401, 'session_unknown', 'There is no such session.')

@@ -102,6 +102,7 @@ export async function startHost(name: DatabaseName, settings: HostSettings = {})
   settings.before?.(app, sso)
   app.use('/zato/sso', sso.zato)
   app.use('/ddenterpriseapi', sso.updateuser)
+  app.use('/account', sso.rest)
   // One listening server: supertest would otherwise open a port for every request.
   const server = await new Promise<Server>((resolve) => {
     const listening = app.listen(0, '127.0.0.1', () => resolve(listening))

@@ -65,6 +65,7 @@ function tryCommit(
       ...(await applyExtras(core, transaction, before.user_id, extras, context)),
     ]
 
+    await demands.inspect?.(transaction, before.user_id)
     const readBack = demands.readsBack ? await transaction.findAccount(before.user_id) : null
     const after = readBack?.values ?? ({ ...before, ...columns } as StoredUser)
     const occasion = { operation, context, actor, target: { id: before.user_id, name: before.username } }

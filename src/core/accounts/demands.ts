@@ -17,6 +17,8 @@ export interface Demands {
   readonly reauth?: { readonly password: string | null }
   /** Values of JSON attributes are merge patches (RFC 7396), not whole values. */
   readonly merges?: boolean
+  /** Looks at what has been written, in the transaction; it may run again. */
+  readonly inspect?: ((reads: Reads, userId: string) => Promise<void>) | undefined
   /** The result is read back, so that its entity tag is the one that the next read has. */
   readonly readsBack?: boolean
 }

@@ -3,10 +3,12 @@ import { visibleCustom } from '../attributes/edits.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import { attempted } from '../operation.ts'
-import { visible } from '../schema/access.ts'
+import { type Standing, visible } from '../schema/access.ts'
+import { type FormSchema, formSchema } from '../schema/form.ts'
 import type { User } from '../schema/user.gen.ts'
 import { authenticate } from '../sessions/gate.ts'
 import type { Account, Grants } from '../store.ts'
+import { tagOfUser } from './demands.ts'
 import { standingOf } from './rights.ts'
 
 /** Whose account is asked for, and by whom. */
@@ -17,10 +19,16 @@ export interface ReadRequest {
   readonly userId: string | null
 }
 
-/** An account, its grants and custom attributes, each as the caller may see it. */
-export interface AccountDetails {
+/** An account as it is read. */
+export interface ReadResult {
   /** The account, as the caller may see it. */
   readonly user: User
+  /** Entity tag of the account, for `ifMatch`. */
+  readonly etag: string
+}
+
+/** An account, its grants and custom attributes, each as the caller may see it. */
+export interface AccountDetails extends ReadResult {
   /** Roles and authorisations. */
   readonly grants: Grants
   /** Custom attributes by name, without the secret ones. */
@@ -28,32 +36,38 @@ export interface AccountDetails {
 }
 
 /** One account, as far as the caller may see it. @throws SsoError `super_user_required`, `user_unknown` */
-export function readAccount(core: Core, request: ReadRequest): Promise<User> {
-  return attempted(core, 'get_user', request.context, async (attempt) => {
-    const proof = await authenticate(core, request.credentials, request.context, attempt)
-    const { actor } = proof
-    const target = await reachable(core, proof.account, request)
-    return visible(core.catalogue, target.values, standingOf(actor, target.values.user_id))
-
-    async function reachable(core: Core, own: Account | null, { userId }: ReadRequest): Promise<Account> {
-      if (own && (userId === null || userId === actor.userId)) return own
-      const found = userId === null ? null : await core.store.findAccount(userId)
-      attempt.target = { id: found?.values.user_id ?? null, name: found?.values.username ?? null }
-      // UUIDs are written in capitals, too.
-      if (found && found.values.user_id === actor.userId) return found
-      if (!actor.isSuperUser) throw new SsoError('super_user_required')
-      if (!found) throw new SsoError('user_unknown')
-      return found
-    }
-  })
+export async function readAccount(core: Core, request: ReadRequest): Promise<ReadResult> {
+  const { account, standing } = await find(core, request)
+  return { user: visible(core.catalogue, account.values, standing), etag: tagOfUser(core, account.values) }
 }
 
 /** One account with what is granted to it and its custom attributes. @throws as `readAccount` */
 export async function readDetails(core: Core, request: ReadRequest): Promise<AccountDetails> {
-  const user = await readAccount(core, request)
+  const read = await readAccount(core, request)
   const [grants, attributes] = await Promise.all([
-    core.store.grantsOf(user.user_id),
-    core.store.customAttributesOf(user.user_id),
+    core.store.grantsOf(read.user.user_id),
+    core.store.customAttributesOf(read.user.user_id),
   ])
-  return { user, grants, attributes: visibleCustom(core, attributes) }
+  return { ...read, grants, attributes: visibleCustom(core, attributes) }
+}
+
+/** What the caller may change on an account, as JSON Schema. @throws as `readAccount` */
+export async function readForm(core: Core, request: ReadRequest): Promise<FormSchema> {
+  const { standing } = await find(core, request)
+  return formSchema(core.catalogue, core.validator, standing)
+}
+
+function find(core: Core, request: ReadRequest): Promise<{ account: Account; standing: Standing }> {
+  return attempted(core, 'get_user', request.context, async (attempt) => {
+    const { actor, account: own } = await authenticate(core, request.credentials, request.context, attempt)
+    const { userId } = request
+    const isOwn = userId === null || userId === actor.userId
+    const account = isOwn ? own : await core.store.findAccount(userId)
+    const standing = standingOf(actor, account?.values.user_id ?? '')
+    if (!isOwn) attempt.target = { id: account?.values.user_id ?? null, name: account?.values.username ?? null }
+    // UUIDs are written in capitals, too: another spelling of one's own id is still one's own.
+    if (!isOwn && !standing.isSelf && !actor.isSuperUser) throw new SsoError('super_user_required')
+    if (!account) throw new SsoError('user_unknown')
+    return { account, standing }
+  })
 }

@@ -28,7 +28,7 @@ export async function findTarget(
   const found = await lookUp(core, target, proof)
   attempt.target = found
     ? { id: found.values.user_id, name: found.values.username }
-    : { id: target.by === 'id' && proof.actor.isSuperUser ? loggable(target.userId) : null, name: null }
+    : { id: target.by === 'id' && proof.actor.isSuperUser ? recordableId(target.userId) : null, name: null }
   if (found) return found
   throw new SsoError(proof.actor.isSuperUser || (await mayKnow?.(proof)) ? 'user_unknown' : 'super_user_required')
 }
@@ -40,7 +40,7 @@ async function lookUp(core: Core, target: Target, { actor, account }: Proof): Pr
   return another ? null : (found ?? null)
 }
 
-/** An id that nobody has, if it is fit for the record. */
-function loggable(userId: string): string | null {
+/** An id that nobody has, if it is fit for the audit record; null if not. */
+export function recordableId(userId: string): string | null {
   return userId.length <= 191 && lineFault(userId) === null ? userId : null
 }

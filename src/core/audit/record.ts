@@ -52,6 +52,12 @@ export interface AuditRecord {
   readonly changes: readonly AttributeChange[]
 }
 
+/** A record of the trail, with its place in it. */
+export interface AuditEntry extends AuditRecord {
+  /** Number of the record; later ones have greater numbers. */
+  readonly id: number
+}
+
 /** Every operation that is audited. */
 export type Operation =
   | 'login'
@@ -75,6 +81,8 @@ export type Operation =
   | 'list_sessions'
   | 'end_session'
   | 'end_sessions'
+  | 'update_grants'
+  | 'read_audit'
 
 /** Stands for every secret value. */
 export const REDACTED = '[redacted]'

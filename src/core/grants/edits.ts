@@ -31,7 +31,8 @@ export const GRANT_PARAMETERS = [
 export type GrantParameter = (typeof GRANT_PARAMETERS)[number]
 
 const LONGEST_ID = 191
-const MOST_IDS = 1000
+/** Ids of one request at most, of each kind. */
+export const MOST_IDS = 1000
 
 /** Reads the list parameters; adds to `issues` whatever is wrong with them. */
 export async function parseGrants(core: Core, parameters: GrantParameters, issues: Issue[]): Promise<GrantEdits> {
@@ -158,12 +159,14 @@ async function readList<T>(
   return []
 }
 
-async function exists(catalogue: IdCatalogue, id: string): Promise<boolean> {
+/** Whether the host knows the id. */
+export async function exists(catalogue: IdCatalogue, id: string): Promise<boolean> {
   if (catalogue === null) return true
   return typeof catalogue === 'function' ? catalogue(id) : catalogue.includes(id)
 }
 
-function parseId(id: string): { id: string; item: string } | string {
+/** An id, or what is wrong with it. */
+export function parseId(id: string): { id: string; item: string } | string {
   const length = characters(id)
   if (length < 1 || length > LONGEST_ID) return `Ids have 1 to ${LONGEST_ID} characters.`
   if (id.includes('|')) return 'Ids have no "|" in them.'
@@ -175,13 +178,18 @@ function parseId(id: string): { id: string; item: string } | string {
 function parseRole(text: string): { id: string; item: RoleGrant } | string {
   const at = text.lastIndexOf('|')
   if (at < 0) return 'A role is written as "id|rights", for instance "sales|RW".'
-  const letters = text.slice(at + 1)
-  const rights = [...'RWX'].filter((letter) => letters.includes(letter)).join('')
-  if (rights === '' || rights.length !== letters.length) {
-    return 'Rights are one or more of the letters R, W and X, none of them twice.'
-  }
+  const rights = parseRights(text.slice(at + 1))
+  if (typeof rights === 'string') return rights
   const parsed = parseId(text.slice(0, at))
-  return typeof parsed === 'string' ? parsed : { id: parsed.id, item: { role: parsed.id, rights } }
+  return typeof parsed === 'string' ? parsed : { id: parsed.id, item: { role: parsed.id, rights: rights.item } }
+}
+
+/** A non-empty subset of R, W and X in any order, no letter twice; or what is wrong with it. */
+export function parseRights(value: unknown): { item: string } | string {
+  const letters = typeof value === 'string' ? value : ''
+  const rights = [...'RWX'].filter((letter) => letters.includes(letter)).join('')
+  const isWhole = rights !== '' && rights.length === letters.length
+  return isWhole ? { item: rights } : 'Rights are one or more of the letters R, W and X, none of them twice.'
 }
 
 /** Rights are useless where a role is taken away; they are accepted and ignored. */

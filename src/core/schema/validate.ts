@@ -2,7 +2,7 @@ import { types } from 'node:util'
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { type Issue, issue, SsoError, throwIssues } from '../../errors.ts'
-import type { Attribute, Catalogue } from './catalogue.ts'
+import type { Attribute, AttributeSchema, Catalogue } from './catalogue.ts'
 import { characters, identityFault, identityKey, isPrototypeName, KEY_EXPANSION, lineFault, textFault } from './text.ts'
 import { inRange, parseTime } from './times.ts'
 
@@ -20,6 +20,8 @@ export interface Validator {
   readonly values: (data: object, keys: readonly string[]) => Values
   /** Shortens the longest accepted value of an attribute, to what its column holds. */
   readonly tighten: (name: string, limits: { maxLength?: number; nullable?: boolean }) => void
+  /** What an attribute's values are checked with: its schema, as far as it has been tightened. */
+  readonly schemaOf: (attribute: Attribute) => AttributeSchema
 }
 
 interface Options {
@@ -35,8 +37,14 @@ export function buildValidator(catalogue: Catalogue, { checkEmail }: Options): V
   ajv.addKeyword({ keyword: 'x-sso', schemaType: 'object' })
 
   const compiled = new Map<string, ValidateFunction>()
+  const tightened = new Map<string, AttributeSchema>()
+  const schemaOf = (attribute: Attribute): AttributeSchema => {
+    const { format, ...schema } = tightened.get(attribute.name) ?? attribute.schema
+    const isChecked = format !== undefined && (attribute.name !== 'email' || checkEmail)
+    return isChecked ? { ...schema, format } : schema
+  }
   for (const attribute of catalogue.values()) {
-    const validate = compile(ajv, attribute, checkEmail)
+    const validate = compile(ajv, attribute.name, schemaOf(attribute))
     const { default: fallback } = attribute.schema
     if (fallback !== undefined && !validate(fallback)) {
       throw new SsoError('option_invalid', {
@@ -71,23 +79,26 @@ export function buildValidator(catalogue: Catalogue, { checkEmail }: Options): V
     tighten(name, { maxLength, nullable }) {
       const attribute = catalogue.get(name)
       if (!attribute) return
-      const schema = { ...attribute.schema }
-      if (maxLength !== undefined) schema['maxLength'] = Math.min(maxLength, attribute.maxLength ?? maxLength)
-      if (nullable === false)
-        schema['type'] = ([] as string[]).concat(schema['type'] as string[]).filter((t) => t !== 'null')
-      compiled.set(name, compile(ajv, { ...attribute, schema } as Attribute, checkEmail))
+      const types = ([] as string[]).concat(attribute.schema.type ?? []).filter((type) => type !== 'null')
+      tightened.set(name, {
+        ...attribute.schema,
+        ...(maxLength === undefined ? {} : { maxLength: Math.min(maxLength, attribute.maxLength ?? maxLength) }),
+        ...(nullable === false ? { type: types.length === 1 ? (types[0] as string) : types } : {}),
+      })
+      compiled.set(name, compile(ajv, name, schemaOf(attribute)))
     },
+
+    schemaOf,
   }
 }
 
-function compile(ajv: Ajv2020, attribute: Attribute, checkEmail: boolean): ValidateFunction {
-  const { default: _, description: __, ...schema } = attribute.schema
-  if (attribute.name === 'email' && !checkEmail) delete schema.format
+function compile(ajv: Ajv2020, name: string, attributeSchema: AttributeSchema): ValidateFunction {
+  const { default: _, description: __, ...schema } = attributeSchema
   try {
     return ajv.compile(schema)
   } catch (cause) {
     throw new SsoError('option_invalid', {
-      message: `attributes.properties.${attribute.name}: ${(cause as Error).message}`,
+      message: `attributes.properties.${name}: ${(cause as Error).message}`,
       cause,
     })
   }
@@ -179,7 +190,8 @@ function codeOf(name: string, { keyword }: ErrorObject) {
   return 'input_invalid'
 }
 
-function wording({ keyword, message, params }: ErrorObject): string {
+/** What ajv has against a value, for people; without the value. */
+export function wording({ keyword, message, params }: ErrorObject): string {
   if (keyword === 'enum') return `The value must be one of ${(params['allowedValues'] as unknown[]).join(', ')}.`
   if (keyword === 'type') return `The value must be of type ${([] as string[]).concat(params['type']).join(' or ')}.`
   if (keyword === 'format' && params['format'] === 'date-time') return 'The value must be an ISO 8601 date and time.'

@@ -5,6 +5,11 @@ export function newUst(): string {
   return randomBytes(32).toString('base64url')
 }
 
+/** Whether a text has the form of a session token. */
+export function isUst(text: string): boolean {
+  return /^[\w-]{43}$/.test(text)
+}
+
 /** A name for a session that opens nothing: 96 random bits. */
 export function newSessionId(): string {
   return randomBytes(12).toString('base64url')

@@ -2,9 +2,9 @@ import type { Request, RequestHandler, Response } from 'express'
 import type { Call } from '../../core/accounts/operations.ts'
 import type { Operation } from '../../core/audit/record.ts'
 import type { Context } from '../../core/context.ts'
-import { attempted } from '../../core/operation.ts'
+import { refusedAtTheDoor } from '../../core/operation.ts'
 import { checkApp } from '../../core/sessions/gate.ts'
-import { type ErrorCode, SsoError } from '../../errors.ts'
+import type { ErrorCode } from '../../errors.ts'
 import { BodyReader, jsonObject } from '../body.ts'
 import { type Edge, handle } from '../edge.ts'
 import { type Exceptions, zatoFail } from './failures.ts'
@@ -37,8 +37,6 @@ export interface EndpointMaker {
     run: Endpoint,
     rules?: Rules,
   ) => RequestHandler
-  /** A refusal at the door is recorded like those within (ASVS 16.3.2); what is no request at all is not. */
-  readonly atTheDoor: <T>(operation: Operation, context: Context, check: () => Promise<T>) => Promise<T>
 }
 
 /** What comes before every endpoint: its fields, the required ones, who calls, the application (contract section 4). */
@@ -53,21 +51,12 @@ export function endpointMaker(edge: Edge): EndpointMaker {
       await run(input, { ...unnamed, app: appIn(input, req) }, req, res)
     })
 
-  const atTheDoor: EndpointMaker['atTheDoor'] = async (operation, context, check) => {
-    try {
-      return await check()
-    } catch (error) {
-      const isRefusal = error instanceof SsoError && error.kind === 'refusal'
-      return isRefusal ? attempted(core, operation, context, () => Promise.reject(error)) : Promise.reject(error)
-    }
-  }
-
   const endpoint: EndpointMaker['endpoint'] = (operation, required, run, { exceptions, token, missing } = {}) =>
     open(
       required,
       async (input, context, req, res) => {
         const name = typeof operation === 'function' ? operation(input) : operation
-        const credentials = await atTheDoor(name, context, async () => {
+        const credentials = await refusedAtTheDoor(core, name, context, async () => {
           // A missing token is the first thing to be told, and an unknown application the next (contract section 4).
           const caller = await callerIn(edge, input, req, token?.(input), missing)
           checkApp(core, context)
@@ -78,5 +67,5 @@ export function endpointMaker(edge: Edge): EndpointMaker {
       exceptions,
     )
 
-  return { open, endpoint, atTheDoor }
+  return { open, endpoint }
 }

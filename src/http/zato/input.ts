@@ -3,7 +3,7 @@ import type { Credentials } from '../../core/context.ts'
 import { isPrototypeName, lineFault, textFault } from '../../core/schema/text.ts'
 import { bearerToken } from '../../core/sessions/tokens.ts'
 import { type ErrorCode, SsoError } from '../../errors.ts'
-import { hostCredentials } from '../credentials.ts'
+import { credentialsIn } from '../credentials.ts'
 import { APP_HEADER, type Edge } from '../edge.ts'
 
 /** The fields of a request: the body, and over it the query string (contract section 1). */
@@ -83,9 +83,8 @@ export async function callerIn(
     if (bearer !== null && bearer !== ust) throw new SsoError('credentials_ambiguous')
     return { via: 'ust', ust: typeof ust === 'string' ? ust : '' }
   }
-  if (bearer !== null) return { via: 'ust', ust: bearer }
-  const host = await hostCredentials(edge, req)
-  if (host) return host
+  const caller = await credentialsIn(edge, req)
+  if (caller) return caller
   throw new SsoError(missing, missing === 'input_missing' ? { message: `Missing: ${name}.` } : {})
 }
 

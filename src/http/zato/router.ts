@@ -3,6 +3,7 @@ import * as accounts from '../../core/accounts/operations.ts'
 import { readAccount } from '../../core/accounts/read.ts'
 import { deleteAccount } from '../../core/accounts/remove.ts'
 import type { Operation } from '../../core/audit/record.ts'
+import { refusedAtTheDoor } from '../../core/operation.ts'
 import { checkApp } from '../../core/sessions/gate.ts'
 import { login, logout } from '../../core/sessions/login.ts'
 import { type Edge, otherMethods } from '../edge.ts'
@@ -20,7 +21,7 @@ const INVALID_FOR_REGULAR_USERS: Rules = { exceptions: { super_user_required: 'E
 export function zatoRouter(edge: Edge): Router {
   const { core } = edge
   const router = Router({ caseSensitive: true })
-  const { open, endpoint, atTheDoor } = endpointMaker(edge)
+  const { open, endpoint } = endpointMaker(edge)
 
   /** An operation on one account, by its id, that answers with the bare envelope. */
   const byId = (
@@ -41,7 +42,7 @@ export function zatoRouter(edge: Edge): Router {
   const routes: Record<string, Record<string, RequestHandler>> = {
     '/user/login': {
       post: open(['username', 'password'], async (input, context, _req, res) => {
-        await atTheDoor('login', context, async () => checkApp(core, context))
+        await refusedAtTheDoor(core, 'login', context, async () => checkApp(core, context))
         const { ust, isPasswordAboutToExpire } = await login(core, {
           context,
           username: textIn(input, 'username') ?? '',
@@ -66,7 +67,7 @@ export function zatoRouter(edge: Edge): Router {
       get: endpoint('get_user', [], async (input, call, res) => {
         // An id that was sent is looked up, even if it is null or empty (contract section 8.3).
         const userId = input.fields.has('user_id') ? (hasId(input) ? idIn(input) : '') : null
-        const user = await readAccount(core, { ...call, userId })
+        const { user } = await readAccount(core, { ...call, userId })
         sendOk(res, call.context, userFields(core.catalogue, user))
       }),
       post: endpoint('create_user', [], async (input, call, res) => {

@@ -1,0 +1,121 @@
+import { type Issue, issue, throwIssues } from '../../errors.ts'
+import type { Call } from '../accounts/operations.ts'
+import { directRights } from '../accounts/rights.ts'
+import { type UpdateResult, updateAccount } from '../accounts/update.ts'
+import type { Core, IdCatalogue } from '../core.ts'
+import { isPlainObject } from '../schema/validate.ts'
+import { requireSuperUser } from '../sessions/gate.ts'
+import type { Grants } from '../store.ts'
+import { exists, type GrantEdits, MOST_IDS, parseId, parseRights } from './edits.ts'
+
+/** Everything that is granted to an account, by id: rights of each role, `true` for each ACL and group. */
+export interface GrantMap {
+  readonly roles: Readonly<Record<string, string>>
+  readonly acls: Readonly<Record<string, true>>
+  readonly groups: Readonly<Record<string, true>>
+}
+
+/** What is to be given and taken: a merge patch of a `GrantMap`. */
+export interface GrantPatch {
+  /** One to three of the letters `RWX` for each role, null to take it away. */
+  readonly roles?: Readonly<Record<string, string | null>>
+  /** `true` for each ACL, null to take it away. */
+  readonly acls?: Readonly<Record<string, true | null>>
+  /** `true` for each group, null to take it away. */
+  readonly groups?: Readonly<Record<string, true | null>>
+}
+
+/** Grants as a map, which a merge patch can take parts of. */
+export function grantMap({ roles, acls, groups }: Grants): GrantMap {
+  const flags = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, true] as const))
+  return {
+    roles: Object.fromEntries(roles.map(({ role, rights }) => [role, rights])),
+    acls: flags(acls),
+    groups: flags(groups),
+  }
+}
+
+/**
+ * Grants and takes roles and authorisations; super-users only.
+ *
+ * @param patch merge patch (RFC 7396) of a `GrantMap`: null takes away
+ * @throws SsoError with an issue for each member that is not accepted
+ */
+export function updateGrants(
+  core: Core,
+  { userId, patch, ...call }: Call & { userId: string; patch: Readonly<Record<string, unknown>> },
+): Promise<UpdateResult> {
+  return updateAccount(core, {
+    ...call,
+    operation: 'update_grants',
+    target: { by: 'id', userId },
+    data: {},
+    async prepare({ actor }, { values }) {
+      requireSuperUser(actor)
+      return { rights: directRights(actor, values.user_id), extras: { grants: await parsePatch(core, patch) } }
+    },
+  })
+}
+
+async function parsePatch(core: Core, patch: Readonly<Record<string, unknown>>): Promise<GrantEdits> {
+  const { catalogues } = core.config
+  const issues: Issue[] = []
+  for (const name of Object.keys(patch).filter((name) => !Object.hasOwn(catalogues, name))) {
+    issues.push(issue(name, 'attribute_unknown'))
+  }
+  const roles = await readEntries(patch['roles'], 'roles', catalogues.roles, issues, parseRights)
+  const acls = await readEntries(patch['acls'], 'acls', catalogues.acls, issues, isTrue)
+  const groups = await readEntries(patch['groups'], 'groups', catalogues.groups, issues, isTrue)
+  throwIssues(issues)
+  return {
+    addRoles: [...roles].flatMap(([role, rights]) => (rights === null ? [] : [{ role, rights }])),
+    removeRoles: removed(roles),
+    addAcls: added(acls),
+    removeAcls: removed(acls),
+    addGroups: added(groups),
+    removeGroups: removed(groups),
+  }
+}
+
+/** One member of the patch: what each id is given, null where it is taken away. */
+async function readEntries<T>(
+  member: unknown,
+  name: string,
+  catalogue: IdCatalogue,
+  issues: Issue[],
+  parse: (value: unknown) => { item: T } | string,
+): Promise<ReadonlyMap<string, T | null>> {
+  const items = new Map<string, T | null>()
+  if (member === undefined) return items
+  const fault = (message: string, id?: string) => {
+    const pointer =
+      id === undefined ? undefined : `${issue(name, 'input_invalid').pointer}${issue(id, 'input_invalid').pointer}`
+    issues.push(issue(name, 'input_invalid', message, pointer))
+  }
+  if (!isPlainObject(member)) fault('The value must be an object with the ids as names.')
+  else if (Object.keys(member).length > MOST_IDS) fault(`There are more than ${MOST_IDS} ids.`)
+  else {
+    for (const [id, value] of Object.entries(member)) {
+      const parsedId = parseId(id)
+      const parsed = value === null ? { item: null } : parse(value)
+      if (typeof parsedId === 'string') fault(parsedId, id)
+      else if (typeof parsed === 'string') fault(parsed, id)
+      // What has left the catalogue can still be taken away.
+      else if (parsed.item !== null && !(await exists(catalogue, id))) fault('There is no such id.', id)
+      else items.set(id, parsed.item)
+    }
+  }
+  return items
+}
+
+function isTrue(value: unknown): { item: true } | string {
+  return value === true ? { item: true } : 'The value must be true, or null to take it away.'
+}
+
+function added(items: ReadonlyMap<string, unknown>): readonly string[] {
+  return [...items].flatMap(([id, item]) => (item === null ? [] : [id]))
+}
+
+function removed(items: ReadonlyMap<string, unknown>): readonly string[] {
+  return [...items].flatMap(([id, item]) => (item === null ? [id] : []))
+}

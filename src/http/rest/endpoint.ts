@@ -1,0 +1,144 @@
+import type { Request, RequestHandler, Response } from 'express'
+import { checkTag, type Demands } from '../../core/accounts/demands.ts'
+import type { Call } from '../../core/accounts/operations.ts'
+import type { UpdateResult } from '../../core/accounts/update.ts'
+import type { Operation } from '../../core/audit/record.ts'
+import type { Context } from '../../core/context.ts'
+import type { Core } from '../../core/core.ts'
+import { refusedAtTheDoor } from '../../core/operation.ts'
+import type { Account, Reads } from '../../core/store.ts'
+import { SsoError } from '../../errors.ts'
+import { BodyReader } from '../body.ts'
+import { credentialsIn } from '../credentials.ts'
+import { type Edge, handle } from '../edge.ts'
+import { restFail } from './failures.ts'
+import { ifMatchOf, wantsMinimal } from './preconditions.ts'
+import { type BodyName, bodyParser, type Query, type QuerySchema, queryParser, type RequestBody } from './request.ts'
+
+/** A request that has been read. */
+export interface RestRequest {
+  readonly core: Core
+  readonly context: Context
+  /** Id in the path; empty where the path has none. */
+  readonly id: string
+  readonly body: RequestBody
+  readonly query: Query
+  /** What every change demands: what `If-Match` says, a fresh proof for what needs one, a dry run if it is asked for. */
+  readonly demands: Demands
+  /** URL of the router. */
+  readonly baseUrl: string
+}
+
+/** What an endpoint answers. */
+export interface Reply {
+  /** Default 200, or 204 without a body. */
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: object
+  /** The outcome of a change: `Prefer: return=minimal` does without it. */
+  readonly isChange?: boolean
+}
+
+/** The entity tag of a resource of an account, in the transaction. */
+export type TagOf = (core: Core, account: Account, reads: Reads) => string | Promise<string>
+
+/** One endpoint, as the router mounts it and the OpenAPI document describes it. */
+export interface Endpoint {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
+  /** Path in Express' words: `/users/:id`. */
+  readonly path: string
+  /** What a refusal at the door is recorded as, and the operation's name in the OpenAPI document with the path. */
+  readonly operation: Operation
+  /** What it does, for people. */
+  readonly summary: string
+  /** Name of the request body's schema; none where there is no body. */
+  readonly body?: BodyName
+  /** Query parameters; none are accepted where there are none. */
+  readonly query?: QuerySchema
+  /** Entity tag of what it changes, where it has one: what `If-Match` is compared with, under the lock. */
+  readonly tag?: TagOf
+  /** Name of the reply's schema; null where there is no body. */
+  readonly reply: BodyName | 'User' | 'UserUpdate' | 'Form' | 'OpenApi' | null
+  /** Status of the reply where it is not 200, or 204 without a body. */
+  readonly status?: number
+}
+
+/** Runs an endpoint for a caller. */
+export type Run = (call: Call, request: RestRequest) => Promise<Reply>
+
+/** Runs an endpoint that anybody may call. */
+export type RunOpen = (request: RestRequest) => Promise<Reply>
+
+/** An endpoint and what it does. */
+export type Route = Endpoint & ({ readonly run: Run } | { readonly runOpen: RunOpen })
+
+/** Every change can be tried first. */
+export const DRY_RUN: QuerySchema = {
+  dryRun: {
+    description: 'Undo it all in the end: the reply says what would change, nothing is kept.',
+    type: 'boolean',
+  },
+}
+
+/** Makes an Express handler of a route. */
+export function restHandler(edge: Edge, route: Route): RequestHandler {
+  const { core } = edge
+  const reader = new BodyReader(edge.config.bodyLimit)
+  const readBody = route.body ? bodyParser(reader, route.body, route.method === 'patch') : null
+  const readQuery = queryParser(route.query ?? {})
+
+  return handle(edge, 'rest', restFail(edge), async (req, res, context) => {
+    const query = readQuery(req)
+    const precondition = preconditionOf(edge, route, req)
+    const body = readBody ? await readBody(req, res) : {}
+    const { currentPassword: password = null } = body
+    const request: RestRequest = {
+      core,
+      context,
+      id: String(req.params['id'] ?? ''),
+      body,
+      query,
+      demands: {
+        precondition,
+        reauth: { password: password as string | null },
+        isDryRun: query['dryRun'] === true,
+        merges: true,
+        readsBack: true,
+      },
+      baseUrl: req.baseUrl,
+    }
+    if ('runOpen' in route) return send(req, res, route, await route.runOpen(request))
+
+    const credentials = await refusedAtTheDoor(core, route.operation, context, () => credentialsIn(edge, req))
+    if (!credentials) throw new SsoError('credentials_missing')
+    send(req, res, route, await route.run({ credentials, context, demands: request.demands }, request))
+  })
+}
+
+/** @throws SsoError `precondition_required`, `input_malformed` where there is nothing that a tag could be compared with */
+function preconditionOf({ core, config }: Edge, { method, tag }: Route, req: Request): Demands['precondition'] {
+  const wanted = ifMatchOf(req)
+  if (!tag) {
+    if (wanted === null || method === 'get') return undefined
+    throw new SsoError('input_malformed', { message: 'If-Match means nothing here: the resource has no ETag.' })
+  }
+  if (wanted === null && config.requiresIfMatch) throw new SsoError('precondition_required')
+  return wanted === null ? undefined : async (account, reads) => checkTag(wanted, await tag(core, account, reads))
+}
+
+function send(req: Request, res: Response, route: Endpoint, { status, headers = {}, body, isChange }: Reply): void {
+  res.set(headers)
+  if (isChange && wantsMinimal(req)) res.status(204).set('Preference-Applied', 'return=minimal').end()
+  else if (body === undefined) res.status(status ?? 204).end()
+  else res.status(status ?? route.status ?? 200).json(body)
+}
+
+/** The reply to a change of an account. */
+export function updated({ user, changed, etag }: UpdateResult, { demands }: RestRequest): Reply {
+  return {
+    // What was not kept has no tag that could be compared with anything.
+    headers: demands.isDryRun ? {} : { ETag: etag },
+    body: { user, changed, ...(demands.isDryRun ? { dryRun: true } : {}) },
+    isChange: true,
+  }
+}
