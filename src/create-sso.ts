@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Router } from 'express'
+import { type AttributesApi, buildAttributesApi } from './core/attributes/api.ts'
 import { buildTrail } from './core/audit/trail.ts'
 import type { Core } from './core/core.ts'
 import { buildHooks } from './core/hooks.ts'
@@ -37,6 +38,8 @@ export interface Sso extends Middleware {
   readonly user: UserApi
   /** Sessions, as functions. */
   readonly session: SessionApi
+  /** Custom attributes of accounts and sessions, as functions. */
+  readonly attributes: AttributesApi
   /** Router of the Zato SSO dialect: `/user`, `/user/login` and the rest. */
   readonly zato: Router
   /** Router of the `updateuser` dialect: `/updateuser`. */
@@ -104,6 +107,7 @@ export function createSso(options: Options): Sso {
     flush: core.trail.flush,
     user: buildUserApi(core, config.edge.now),
     session: buildSessionApi(core, config.edge.now),
+    attributes: buildAttributesApi(core, config.edge.now),
     zato: zatoRouter(edge),
     updateuser: updateuserRouter(edge),
     rest: restRouter(edge),

@@ -23,6 +23,8 @@ export const ERRORS = {
   nothing_to_update: { kind: 'input', status: 422, message: 'There is nothing to update.' },
   attribute_unknown: { kind: 'input', status: 422, message: 'There is no such attribute.' },
   attribute_forbidden: { kind: 'refusal', status: 403, message: 'The attribute may not be changed by the caller.' },
+  attribute_exists: { kind: 'conflict', status: 409, message: 'There is such an attribute already.' },
+  attribute_missing: { kind: 'input', status: 404, message: 'There is no such attribute to be updated.' },
   username_invalid: { kind: 'input', status: 422, message: 'The username is not acceptable.' },
   username_too_long: { kind: 'input', status: 422, message: 'The username is too long.' },
   username_has_whitespace: { kind: 'input', status: 422, message: 'The username begins or ends with white space.' },

@@ -60,12 +60,26 @@ export interface Grants {
   readonly groups: readonly string[]
 }
 
-/** A custom attribute at rest; an encrypted value is ciphertext. */
-export interface CustomAttribute {
+/** Whose custom attributes are meant: those of an account, by its id, or of a session, by its hash. */
+export interface AttributeOwner {
+  readonly kind: 'account' | 'session'
+  readonly id: string
+}
+
+/** What is written of a custom attribute; an encrypted value is ciphertext. */
+export interface CustomAttributeValue {
   readonly name: string
   /** JSON text, or its ciphertext. */
   readonly value: string
   readonly isEncrypted: boolean
+  /** When it ceases to exist; null for never. */
+  readonly expirationTime: Date | null
+}
+
+/** A custom attribute at rest. */
+export interface CustomAttribute extends CustomAttributeValue {
+  readonly creationTime: Date
+  readonly lastModified: Date
 }
 
 /** What can be read in a transaction and outside. */
@@ -83,7 +97,8 @@ export interface Reads {
   /** Sessions that have not expired, oldest first. */
   sessionsOf(userId: string, now: Date): Promise<readonly Session[]>
   grantsOf(userId: string): Promise<Grants>
-  customAttributesOf(userId: string): Promise<readonly CustomAttribute[]>
+  /** Those that have not expired, by name. */
+  customAttributesOf(owner: AttributeOwner, now: Date): Promise<readonly CustomAttribute[]>
   /** The latest records about an account that come before one of this id, the latest first; 200 at most. */
   auditOf(userId: string, before: number): Promise<readonly AuditEntry[]>
 }
@@ -103,6 +118,8 @@ export interface Transaction extends Reads {
   insertSession(session: Session): Promise<void>
   /** Forgets an account's sessions that have expired. */
   deleteExpiredSessions(userId: string, now: Date): Promise<void>
+  /** Keeps a session from being changed or ended until the end of the transaction. False if there is none. */
+  lockSession(hash: string): Promise<boolean>
   /** Puts off the end of a session. False if there is none. */
   renewSession(hash: string, expirationTime: Date, stateChanges: readonly StateChange[]): Promise<boolean>
   /** Ends one session of an account by its id. False if there was none. */
@@ -115,8 +132,11 @@ export interface Transaction extends Reads {
   removeRole(userId: string, role: string): Promise<void>
   addAcl(userId: string, kind: AclKind, id: string): Promise<void>
   removeAcl(userId: string, kind: AclKind, id: string): Promise<void>
-  putCustomAttribute(userId: string, attribute: CustomAttribute, now: Date): Promise<void>
-  removeCustomAttribute(userId: string, name: string): Promise<void>
+  /** Adds one or replaces it; what is written must differ from what is there. */
+  putCustomAttribute(owner: AttributeOwner, attribute: CustomAttributeValue, now: Date): Promise<void>
+  removeCustomAttribute(owner: AttributeOwner, name: string): Promise<void>
+  /** Forgets an owner's attributes that have expired. */
+  removeExpiredCustomAttributes(owner: AttributeOwner, now: Date): Promise<void>
   appendAudit(record: AuditRecord): Promise<void>
   /** The Knex transaction that the writes run in, for `withinUpdate`. */
   readonly native: unknown

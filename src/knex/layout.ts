@@ -51,7 +51,15 @@ export interface Layout {
 }
 
 /** The package's own tables, without prefix. */
-export type OwnTable = 'user' | 'account' | 'session' | 'attribute' | 'role_grant' | 'acl_grant' | 'audit'
+export type OwnTable =
+  | 'user'
+  | 'account'
+  | 'session'
+  | 'attribute'
+  | 'session_attribute'
+  | 'role_grant'
+  | 'acl_grant'
+  | 'audit'
 
 /** The layout of our own `sso_user`. */
 export function ownLayout(catalogue: Catalogue, dialect: Dialect, prefix: string): Layout {

@@ -5,6 +5,7 @@ import { isTransient } from './failures.ts'
 import { type Layout, stored } from './layout.ts'
 
 const ID_LENGTH = 191
+const HASH_LENGTH = 64
 const MOST_TRIES = 20
 const PAUSE_MS = 500
 
@@ -94,6 +95,14 @@ function migrations(layout: Layout, catalogue: Catalogue, idCollation: IdCollati
     if (ownAccounts) builder.foreign('user_id').references('user_id').inTable(table('user')).onDelete('CASCADE')
   }
   const time = (builder: Knex.CreateTableBuilder, name: string) => timeColumn(builder, name, layout)
+  const customAttribute = (builder: Knex.CreateTableBuilder) => {
+    builder.string('name', ID_LENGTH).notNullable()
+    builder.text('value').notNullable()
+    builder.boolean('is_encrypted').notNullable()
+    time(builder, 'creation_time').notNullable()
+    time(builder, 'last_modified').notNullable()
+    time(builder, 'expiration_time')
+  }
 
   const accounts: Migration = ownAccounts
     ? {
@@ -129,7 +138,7 @@ function migrations(layout: Layout, catalogue: Catalogue, idCollation: IdCollati
     {
       name: 'session_001',
       up: createTable(layout, table('session'), (builder) => {
-        builder.string('ust_hash', 64).primary(key(table('session')))
+        builder.string('ust_hash', HASH_LENGTH).primary(key(table('session')))
         owned(builder)
         time(builder, 'creation_time').notNullable()
         time(builder, 'expiration_time').notNullable()
@@ -148,13 +157,18 @@ function migrations(layout: Layout, catalogue: Catalogue, idCollation: IdCollati
       name: 'attribute_001',
       up: createTable(layout, table('attribute'), (builder) => {
         owned(builder)
-        builder.string('name', ID_LENGTH).notNullable()
-        builder.text('value').notNullable()
-        builder.boolean('is_encrypted').notNullable()
-        time(builder, 'creation_time').notNullable()
-        time(builder, 'last_modified').notNullable()
-        time(builder, 'expiration_time')
+        customAttribute(builder)
         builder.primary(['user_id', 'name'], key(table('attribute')))
+      }),
+    },
+    {
+      name: 'session_attribute_001',
+      up: createTable(layout, table('session_attribute'), (builder) => {
+        builder.string('ust_hash', HASH_LENGTH).notNullable()
+        // Whatever ends a session, its attributes go with it.
+        builder.foreign('ust_hash').references('ust_hash').inTable(table('session')).onDelete('CASCADE')
+        customAttribute(builder)
+        builder.primary(['ust_hash', 'name'], key(table('session_attribute')))
       }),
     },
     {

@@ -1,23 +1,28 @@
 import type { Knex } from 'knex'
-import type { AclKind, CustomAttribute, Grants, RoleGrant, Session, StateChange } from '../core/store.ts'
+import type { AclKind, AttributeOwner, Grants, RoleGrant, Session, StateChange } from '../core/store.ts'
+import { AttributeStatements } from './attribute-statements.ts'
 import { type Codec, codecFor } from './codecs.ts'
 import type { Layout } from './layout.ts'
 import { type Build, prepare, type Runner, type Statement } from './statements.ts'
 
 type Bind = Parameters<Build>[0]
 
-/** Statements on the package's own tables: sessions, grants, custom attributes. Compiled once. */
+/** Statements on the package's own tables: sessions, grants, and custom attributes. Compiled once. */
 export class OwnStatements {
   /** Everything that goes with an account, in order. */
   readonly removeAll: readonly Statement[]
+  /** Custom attributes by the kind of their owner. */
+  readonly attributes: Readonly<Record<AttributeOwner['kind'], AttributeStatements>>
   readonly #time: Codec
-  readonly #boolean: Codec
   readonly #prepared: ReturnType<typeof prepareAll>
 
   constructor(db: Knex, layout: Layout) {
     this.#time = codecFor('datetime', layout.dialect, null)
-    this.#boolean = codecFor('boolean', layout.dialect, null)
     this.#prepared = prepareAll(db, layout)
+    this.attributes = {
+      account: new AttributeStatements(db, layout, 'attribute', 'user_id'),
+      session: new AttributeStatements(db, layout, 'session_attribute', 'ust_hash'),
+    }
     this.removeAll = (['session', 'attribute', 'role_grant', 'acl_grant'] as const).map((name) =>
       prepare((bind) => db(layout.table(name)).where('user_id', bind('id')).delete()),
     )
@@ -77,6 +82,12 @@ export class OwnStatements {
     await runner.run(this.#prepared.touchSession, { hash, now: this.#time.encode(now) })
   }
 
+  /** False if there is no such session. */
+  async lockSession(runner: Runner, hash: string): Promise<boolean> {
+    const { rows } = await runner.run(this.#prepared.lockSession, { hash })
+    return rows.length > 0
+  }
+
   async deleteSessionById(runner: Runner, userId: string, id: string): Promise<boolean> {
     const { affected } = await runner.run(this.#prepared.deleteSessionById, { userId, id })
     return affected > 0
@@ -119,27 +130,6 @@ export class OwnStatements {
   async removeAcl(runner: Runner, userId: string, kind: AclKind, acl: string): Promise<void> {
     await runner.run(this.#prepared.removeAcl, { userId, kind, acl })
   }
-
-  async customAttributesOf(runner: Runner, userId: string): Promise<readonly CustomAttribute[]> {
-    const { rows } = await runner.run(this.#prepared.attributes, { userId })
-    return rows.map(([name, value, isEncrypted]) => ({
-      name: String(name),
-      value: String(value),
-      isEncrypted: this.#boolean.decode(isEncrypted) === true,
-    }))
-  }
-
-  async putCustomAttribute(runner: Runner, userId: string, attribute: CustomAttribute, now: Date): Promise<void> {
-    const { name, value } = attribute
-    const [isEncrypted, time] = [this.#boolean.encode(attribute.isEncrypted), this.#time.encode(now)]
-    const { affected } = await runner.run(this.#prepared.updateAttribute, { userId, name, value, isEncrypted, time })
-    // Its value differs from what is there, so a row that exists always counts as touched.
-    if (affected === 0) await runner.run(this.#prepared.insertAttribute, { userId, name, value, isEncrypted, time })
-  }
-
-  async removeCustomAttribute(runner: Runner, userId: string, name: string): Promise<void> {
-    await runner.run(this.#prepared.removeAttribute, { userId, name })
-  }
 }
 
 /** Columns of a session, in the order in which they are read. */
@@ -155,18 +145,12 @@ export const SESSION_COLUMNS = [
 ] as const
 
 function prepareAll(db: Knex, { table }: Layout) {
-  const [session, role, acl, attribute] = [
-    table('session'),
-    table('role_grant'),
-    table('acl_grant'),
-    table('attribute'),
-  ]
+  const [session, role, acl] = [table('session'), table('role_grant'), table('acl_grant')]
   const row = (bind: Bind, columns: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(columns).map(([column, parameter]) => [column, bind(parameter)]))
   const owner = { user_id: 'userId' }
   const role_ = { ...owner, role_id: 'role' }
   const acl_ = { ...owner, kind: 'kind', acl_id: 'acl' }
-  const name_ = { ...owner, name: 'name' }
 
   return {
     insertSession: prepare((bind) =>
@@ -205,6 +189,7 @@ function prepareAll(db: Knex, { table }: Layout) {
         .where('ust_hash', bind('hash'))
         .update(row(bind, { last_use_time: 'now' })),
     ),
+    lockSession: prepare((bind) => db(session).where('ust_hash', bind('hash')).select('ust_hash').forUpdate()),
     deleteSessionById: prepare((bind) =>
       db(session)
         .where(row(bind, { ...owner, session_id: 'id' }))
@@ -220,25 +205,5 @@ function prepareAll(db: Knex, { table }: Layout) {
     acls: prepare((bind) => db(acl).where(row(bind, owner)).select('kind', 'acl_id').orderBy(['kind', 'acl_id'])),
     insertAcl: prepare((bind) => db(acl).insert(row(bind, acl_))),
     removeAcl: prepare((bind) => db(acl).where(row(bind, acl_)).delete()),
-    attributes: prepare((bind) =>
-      db(attribute).where(row(bind, owner)).select('name', 'value', 'is_encrypted').orderBy('name'),
-    ),
-    insertAttribute: prepare((bind) =>
-      db(attribute).insert(
-        row(bind, {
-          ...name_,
-          value: 'value',
-          is_encrypted: 'isEncrypted',
-          creation_time: 'time',
-          last_modified: 'time',
-        }),
-      ),
-    ),
-    updateAttribute: prepare((bind) =>
-      db(attribute)
-        .where(row(bind, name_))
-        .update(row(bind, { value: 'value', is_encrypted: 'isEncrypted', last_modified: 'time' })),
-    ),
-    removeAttribute: prepare((bind) => db(attribute).where(row(bind, name_)).delete()),
   }
 }

@@ -76,7 +76,7 @@ export function buildStore(options: StoreOptions): Store {
     sessionsOf: (userId, now) => reads((on) => on.sessionsOf(userId, now)),
     touchSession: (hash, now) => reads((on) => on.touchSession(hash, now)),
     grantsOf: (userId) => reads((on) => on.grantsOf(userId)),
-    customAttributesOf: (userId) => reads((on) => on.customAttributesOf(userId)),
+    customAttributesOf: (owner, now) => reads((on) => on.customAttributesOf(owner, now)),
     auditOf: (userId, before) => reads((on) => on.auditOf(userId, before)),
     appendAudit: (record) => reads((on) => on.appendAudit(record)),
 

@@ -3,8 +3,9 @@ import type { StoredUser } from '../core/schema/user.gen.ts'
 import type {
   Account,
   AclKind,
+  AttributeOwner,
   Columns,
-  CustomAttribute,
+  CustomAttributeValue,
   RoleGrant,
   Session,
   StateChange,
@@ -133,6 +134,10 @@ export class TransactionOn implements Transaction {
     return this.#open.own.sessionsOf(this.#runner, userId, now)
   }
 
+  lockSession(hash: string) {
+    return this.#open.own.lockSession(this.#runner, hash)
+  }
+
   deleteSessionById(userId: string, id: string) {
     return this.#open.own.deleteSessionById(this.#runner, userId, id)
   }
@@ -165,16 +170,20 @@ export class TransactionOn implements Transaction {
     return this.#open.own.removeAcl(this.#runner, userId, kind, id)
   }
 
-  customAttributesOf(userId: string) {
-    return this.#open.own.customAttributesOf(this.#runner, userId)
+  customAttributesOf({ kind, id }: AttributeOwner, now: Date) {
+    return this.#open.own.attributes[kind].of(this.#runner, id, now)
   }
 
-  putCustomAttribute(userId: string, attribute: CustomAttribute, now: Date) {
-    return this.#open.own.putCustomAttribute(this.#runner, userId, attribute, now)
+  putCustomAttribute({ kind, id }: AttributeOwner, attribute: CustomAttributeValue, now: Date) {
+    return this.#open.own.attributes[kind].put(this.#runner, id, attribute, now)
   }
 
-  removeCustomAttribute(userId: string, name: string) {
-    return this.#open.own.removeCustomAttribute(this.#runner, userId, name)
+  removeCustomAttribute({ kind, id }: AttributeOwner, name: string) {
+    return this.#open.own.attributes[kind].remove(this.#runner, id, name)
+  }
+
+  removeExpiredCustomAttributes({ kind, id }: AttributeOwner, now: Date) {
+    return this.#open.own.attributes[kind].removeExpired(this.#runner, id, now)
   }
 
   appendAudit(record: AuditRecord) {

@@ -98,9 +98,7 @@ async function applyExtras(core: Core, transaction: Transaction, userId: string,
       ? await applyGrants(transaction, userId, await transaction.grantsOf(userId), grants)
       : []
   const customChanges =
-    custom && custom.size > 0
-      ? await applyCustom(core, transaction, userId, await transaction.customAttributesOf(userId), custom, now)
-      : []
+    custom && custom.size > 0 ? await applyCustom(core, transaction, { kind: 'account', id: userId }, custom, now) : []
   return [...customChanges, ...grantChanges]
 }
 

@@ -1,5 +1,5 @@
 import { SsoError } from '../../errors.ts'
-import { visibleCustom } from '../attributes/edits.ts'
+import { visibleCustom } from '../attributes/values.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import { attempted } from '../operation.ts'
@@ -46,7 +46,7 @@ export async function readDetails(core: Core, request: ReadRequest): Promise<Acc
   const read = await readAccount(core, request)
   const [grants, attributes] = await Promise.all([
     core.store.grantsOf(read.user.user_id),
-    core.store.customAttributesOf(read.user.user_id),
+    core.store.customAttributesOf({ kind: 'account', id: read.user.user_id }, request.context.now),
   ])
   return { ...read, grants, attributes: visibleCustom(core, attributes) }
 }

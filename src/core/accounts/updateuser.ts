@@ -1,5 +1,5 @@
 import { type Issue, issue, SsoError, throwIssues } from '../../errors.ts'
-import { checkCustom } from '../attributes/edits.ts'
+import { customIssues, MOST_ATTRIBUTES, markEncrypted, mergeEdits } from '../attributes/edits.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import { GRANT_PARAMETERS, type GrantParameter, hasGrants, parseGrants } from '../grants/edits.ts'
@@ -39,9 +39,6 @@ interface Request {
   readonly faults?: readonly Issue[]
 }
 
-// Bounds the writes of one transaction.
-const MOST_ATTRIBUTES = 200
-
 /**
  * The DigDash operation: profile, password, roles, authorisations and attributes of one account in one transaction.
  *
@@ -74,7 +71,7 @@ export async function updateuser(
       const rights: Rights = { ...directRights(actor, target.values.user_id), delegated }
       // Whoever may not change the account hears the same whether or not there is one.
       if (!canReach(rights, target)) throw strangerError(sorted)
-      return { rights, extras: await readExtras(core, rights, target, sorted) }
+      return { rights, extras: await readExtras(core, rights, target, sorted, context) }
     },
   })
 }
@@ -126,6 +123,7 @@ async function readExtras(
   rights: Rights,
   target: Account,
   { data, custom, parameters, faults }: Sorted,
+  { now }: Context,
 ): Promise<Extras> {
   const { password } = parameters
   const forbidden = forbiddenParameters(core, rights, parameters, custom)
@@ -134,7 +132,8 @@ async function readExtras(
 
   const issues = [...faults]
   const grants = await parseGrants(core, parameters, issues)
-  for (const [name, value] of custom) checkCustom(core, name, value, pointerTo(name), issues)
+  const edits = mergeEdits(custom, pointerTo)
+  issues.push(...customIssues(core, edits))
   issues.push(...(await issuesOf(() => core.validator.values(data, Object.keys(data)))))
   if (typeof password === 'string') {
     issues.push(...(await issuesOf(() => checkPassword(core.config.password, password, target.values), 'password')))
@@ -143,7 +142,7 @@ async function readExtras(
 
   return {
     ...(hasGrants(grants) ? { grants } : {}),
-    ...(custom.size > 0 ? { custom } : {}),
+    ...(edits.size > 0 ? { custom: await markEncrypted(core, target.values.user_id, edits, now) } : {}),
     ...(typeof password === 'string' ? { password: { password, oldPassword: null, expiryDays: null } } : {}),
   }
 }

@@ -10,7 +10,10 @@ export type Outcome = 'ok' | 'unchanged' | 'denied' | 'invalid' | 'failed'
 
 /** One attribute's change. Secrets appear as `[redacted]`. */
 export interface AttributeChange {
-  /** Attribute of the account; `attributes.` and its name for a custom one; `roles`, `acls` or `groups` for grants. */
+  /**
+   * Attribute of the account; `attributes.` and its name for a custom one, `expirations.` for its expiry, both after
+   * `sessions.`, the session's id and a dot where they are a session's; `roles`, `acls` or `groups` for grants.
+   */
   readonly attribute: string
   /** Value before; null if there was none. */
   readonly from: unknown
@@ -83,6 +86,10 @@ export type Operation =
   | 'end_sessions'
   | 'update_grants'
   | 'read_audit'
+  | 'get_attributes'
+  | 'set_attributes'
+  | 'get_session_attributes'
+  | 'set_session_attributes'
 
 /** Stands for every secret value. */
 export const REDACTED = '[redacted]'

@@ -165,8 +165,8 @@ async function ownerOf(
   return owner
 }
 
-/** The session of a token that passes the whole gate. */
-async function passing(core: Core, ust: string, { context }: Call, attempt: Attempt) {
+/** The session of a token that passes the whole gate. @throws SsoError `session_unknown`, or what its owner's state demands */
+export async function passing(core: Core, ust: string, { context }: Call, attempt: Attempt) {
   const found = await core.store.findSession(hashUst(ust))
   if (!found || !isApproved(found.account)) throw new SsoError('session_unknown')
   attempt.target = nameOf(found.account)

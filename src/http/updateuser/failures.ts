@@ -16,6 +16,8 @@ export const UPDATEUSER: Record<ErrorCode, number> = {
   nothing_to_update: 400,
   attribute_unknown: 400,
   attribute_forbidden: 403,
+  attribute_exists: 409,
+  attribute_missing: 404,
   username_invalid: 400,
   username_too_long: 400,
   username_has_whitespace: 400,

@@ -24,6 +24,8 @@ export const ZATO: Record<ErrorCode, Wording> = {
   nothing_to_update: refused('E008003'),
   attribute_unknown: refused('E008002'),
   attribute_forbidden: refused('E008002'),
+  attribute_exists: refused('E009001'),
+  attribute_missing: refused('E009002'),
   username_invalid: refused('E001001'),
   username_too_long: refused('E001003'),
   username_has_whitespace: refused('E001004'),
