@@ -102,7 +102,7 @@ beforeAll(async () => {
 afterAll(() => host.close())
 
 function send({ method, path }: Pick<Endpoint, 'method' | 'path'>, body: object) {
-  const verb = method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete'
+  const verb = method.toLowerCase() as 'get' | 'post' | 'patch' | 'put' | 'delete'
   return host.http[verb](`/zato/sso${path}`).send(JSON.stringify(body))
 }
 
@@ -183,6 +183,19 @@ describe('a request schema lists exactly the fields that its endpoint reads', ()
       totp_key: 'ABCDEFGHIJKLMNOP',
     }),
     'PATCH /user/password': () => ({ password_expiry: 90 }),
+    ...Object.fromEntries(
+      ENDPOINTS.filter(({ path }) => path.includes('/attr')).map(({ method, path }) => [
+        `${method} ${path}`,
+        () => ({
+          current_ust: tokens.admin,
+          target_ust: tokens.ada,
+          name: 'lang',
+          value: method,
+          encrypt: false,
+          decrypt: false,
+        }),
+      ]),
+    ),
   }
 
   test.each(ENDPOINTS)('$method $path', async (endpoint) => {
@@ -220,6 +233,7 @@ describe('what a schema accepts is accepted, what it refuses is refused', () => 
   type Case = readonly [endpoint: string, body: () => Body]
   const self = () => ({ ...CRM, ust: tokens.ada })
   const onBob = () => ({ ...asAdmin(), user_id: ids.bob })
+  const onSession = () => ({ ...CRM, current_ust: tokens.admin, target_ust: tokens.ada })
   const login = () => ({ ...CRM, username: 'bob', password: PASSWORD })
 
   beforeAll(async () => {
@@ -266,6 +280,33 @@ describe('what a schema accepts is accepted, what it refuses is refused', () => 
     ['PATCH /user/session', self],
     ['GET /user/session/list', self],
     ['GET /user/session/list', () => ({ ...CRM, ust: '', current_ust: tokens.admin, target_ust: tokens.ada })],
+    ['POST /user/attr', () => ({ ...self(), name: 'one', value: 'a', expiration: 60, encrypt: true })],
+    [
+      'POST /user/attr',
+      () => ({
+        ...onBob(),
+        data: [
+          { name: 'one', value: null },
+          { name: 'two', value: [1] },
+        ],
+      }),
+    ],
+    ['PATCH /user/attr', () => ({ ...self(), name: 'one', value: '', expiration: '90' })],
+    ['PATCH /user/attr', () => ({ ...onBob(), data: [{ name: 'one', value: 5, user_id: ids.bob }] })],
+    ['PUT /user/attr', () => ({ ...self(), name: 'three', value: { a: 1 }, expiration: null, data: null })],
+    ['PUT /user/attr', () => ({ ...self(), data: [{ name: 'n', value: 1, expiration: 0 }], encrypt: 'yes' })],
+    ['GET /user/attr', () => ({ ...self(), name: 'one', decrypt: 'no' })],
+    ['GET /user/attr', () => ({ ...self(), name: '', data: ['one', 'nosuch'] })],
+    ['GET /user/attr/exists', () => ({ ...onBob(), data: ['one', 'nosuch'] })],
+    ['GET /user/attr/names', self],
+    ['DELETE /user/attr', () => ({ ...self(), data: ['one', 'nosuch'] })],
+    ['POST /session/attr', () => ({ ...onSession(), name: 'one', value: 'a', expiration: '', encrypt: 1 })],
+    ['PATCH /session/attr', () => ({ ...onSession(), data: [{ name: 'one', encrypt: false }] })],
+    ['PUT /session/attr', () => ({ ...onSession(), name: 'two', value: true })],
+    ['GET /session/attr', () => ({ ...onSession(), data: ['one'], decrypt: true })],
+    ['GET /session/attr/exists', () => ({ ...onSession(), name: 'one' })],
+    ['GET /session/attr/names', onSession],
+    ['DELETE /session/attr', () => ({ ...onSession(), name: 'one' })],
   ]
 
   const bad: readonly Case[] = [
@@ -298,6 +339,26 @@ describe('what a schema accepts is accepted, what it refuses is refused', () => 
     ['GET /user/session', () => ({ ...CRM, current_ust: tokens.admin, target_ust: 5 })],
     ['PATCH /user/session', () => ({ ...CRM, ust: ['a'] })],
     ['GET /user/session/list', () => ({ ...CRM, current_ust: tokens.admin, target_ust: {} })],
+    ['POST /user/attr', self],
+    ['POST /user/attr', () => ({ ...self(), name: 'x'.repeat(192), value: 1 })],
+    ['POST /user/attr', () => ({ ...self(), name: 'x', value: 1, expiration: 'soon' })],
+    ['POST /user/attr', () => ({ ...self(), name: 'x', value: 1, expiration: -1 })],
+    ['POST /user/attr', () => ({ ...self(), name: 'x', value: 1, encrypt: null })],
+    ['PUT /user/attr', () => ({ ...self(), data: [] })],
+    ['PUT /user/attr', () => ({ ...self(), data: { name: 'x', value: 1 } })],
+    ['PUT /user/attr', () => ({ ...self(), data: [{ value: 1 }] })],
+    ['PUT /user/attr', () => ({ ...self(), data: [{ name: 5, value: 1 }] })],
+    ['PATCH /user/attr', () => ({ ...self(), name: null, data: ['x'] })],
+    ['GET /user/attr', self],
+    ['GET /user/attr', () => ({ ...self(), data: [5] })],
+    ['GET /user/attr', () => ({ ...self(), name: 'x', decrypt: 'perhaps' })],
+    ['GET /user/attr/exists', () => ({ ...self(), data: [] })],
+    ['DELETE /user/attr', () => ({ ...self(), data: Array.from({ length: 201 }, (_, index) => `n${index}`) })],
+    ['GET /user/attr/names', () => ({ ...asAdmin(), user_id: ['a'] })],
+    ['GET /session/attr/names', () => ({ ...CRM, current_ust: tokens.admin, target_ust: 5 })],
+    ['POST /session/attr', () => ({ ...onSession(), name: 'x', value: 1, encrypt: 'maybe' })],
+    ['GET /session/attr', onSession],
+    ['DELETE /session/attr', () => ({ ...onSession(), data: {} })],
   ]
 
   const endpointOf = (name: string) => ENDPOINTS.find(({ method, path }) => `${method} ${path}` === name)!
@@ -391,6 +452,10 @@ describe('the schema of audit records', () => {
     end_sessions: true,
     update_grants: true,
     read_audit: true,
+    get_attributes: true,
+    set_attributes: true,
+    get_session_attributes: true,
+    set_session_attributes: true,
   }
   const OUTCOMES: Readonly<Record<Outcome, true>> = {
     ok: true,
@@ -468,6 +533,9 @@ describe('the schema of audit records', () => {
     const named = await sso.session.list({ currentUst: other.ust, ...app })
     await sso.session.end({ ...own, id: named.find(({ isCurrent }) => isCurrent)?.id ?? '' })
     await sso.session.endAll(own)
+    await sso.attributes.set({ ...own, name: 'lang', value: { list: [1, null] }, expiration: 60 })
+    await sso.attributes.create({ ...own, of: 'session', name: 'pin', value: 's3cret', encrypt: true })
+    await sso.attributes.remove({ ...own, name: ['lang', 'nosuch'] })
     await sso.user.changePassword({ ...own, oldPassword: PASSWORD, newPassword: `${PASSWORD}!` })
     await sso.user.lockUser(onEve)
     await sso.user.unlockUser(onEve)
@@ -491,6 +559,10 @@ describe('the schema of audit records', () => {
     await refused(sso.session.get({ ...own, targetUst: currentUst }))
     await refused(sso.session.verify({ ...own, targetUst: currentUst }))
     await refused(sso.session.list({ ...own, userId: ids.ada }))
+    await refused(sso.attributes.list({ ...own, userId: ids.ada }))
+    await refused(sso.attributes.names({ ...own, targetUst: tokens.ada }))
+    await refused(sso.attributes.update({ ...own, name: 'nosuch', value: 1 }))
+    await refused(sso.attributes.create({ ...own, of: 'session', name: 'pin', value: 1 }))
     await refused(sso.user.updateCurrentUser({ ...own, data: { display_name: 'x'.repeat(192) } }))
     await refused(sso.user.updateCurrentUser({ ...own, data: { is_locked: false } }))
     await refused(sso.user.login({ username: 'eve', password: 'wrong', ...app }))

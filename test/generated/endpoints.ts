@@ -1,6 +1,6 @@
 /** One endpoint of the Zato dialect, as the README lists it and the schemas describe it. */
 export interface Endpoint {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   readonly path: string
   /** Name of the request body's schema. */
   readonly schema: string
@@ -88,4 +88,30 @@ export const ENDPOINTS: readonly Endpoint[] = [
     who: 'self; super-user by `current_ust` and `target_ust`',
     replies: '`result`: what it calls `ust` names a session and opens nothing',
   },
+  ...attributeEndpoints('user', 'self; super-user with `user_id`'),
+  ...attributeEndpoints('session', 'owner of the session; super-user, by `current_ust` and `target_ust`'),
 ]
+
+function attributeEndpoints(kind: 'user' | 'session', who: string): readonly Endpoint[] {
+  const path = `/${kind}/attr`
+  const [read, write] = [`read-${kind}-attributes`, `write-${kind}-attributes`]
+  const [name, list] = [`name-${kind}-attributes`, `list-${kind}-attributes`]
+  const details =
+    '`found`, `name`, `value`, `creation_time`, `last_modified`, `expiration_time`, `is_encrypted`; of several a list of these, `result`'
+  return [
+    { method: 'GET', path, schema: read, does: `Reads attributes of a ${kind}`, who, replies: details },
+    { method: 'POST', path, schema: write, does: 'Creates them', who },
+    { method: 'PATCH', path, schema: write, does: 'Updates them', who },
+    { method: 'PUT', path, schema: write, does: 'Creates or updates them', who },
+    { method: 'DELETE', path, schema: name, does: 'Deletes them', who },
+    {
+      method: 'GET',
+      path: `${path}/exists`,
+      schema: name,
+      does: 'Says which there are',
+      who,
+      replies: '`result`: true or false; of several an object of these by name',
+    },
+    { method: 'GET', path: `${path}/names`, schema: list, does: 'Lists their names', who, replies: '`result`' },
+  ]
+}

@@ -73,6 +73,7 @@ function functions(): string {
     [
       ...membersOf('core/users.ts', 'UserApi', 'sso.user'),
       ...membersOf('core/sessions/api.ts', 'SessionApi', 'sso.session'),
+      ...membersOf('core/attributes/api.ts', 'AttributesApi', 'sso.attributes'),
     ],
   )
 }

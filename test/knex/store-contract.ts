@@ -1,7 +1,15 @@
 import type { Knex } from 'knex'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AuditRecord } from '../../src/core/audit/record.ts'
-import { type Account, type Columns, type Session, type Store, StoreConflict } from '../../src/core/store.ts'
+import {
+  type Account,
+  type AttributeOwner,
+  type Columns,
+  type CustomAttributeValue,
+  type Session,
+  type Store,
+  StoreConflict,
+} from '../../src/core/store.ts'
 import type { TestDatabase } from '../support/databases.ts'
 import type { IdType } from '../support/host.ts'
 import { CATALOGUE, columnsOf, idColumnOf, type Table } from '../support/stores.ts'
@@ -86,6 +94,9 @@ const RECORD: AuditRecord = {
   dialect: 'code',
   changes: [{ attribute: 'email', from: null, to: '𝔘' }],
 }
+
+const ATTRIBUTE: CustomAttributeValue = { name: 'a', value: '1', isEncrypted: false, expirationTime: null }
+const ownerOf = (id: string): AttributeOwner => ({ kind: 'account', id })
 
 // Neither canonical integers nor UUIDs; some would be found by a database that converts or folds what it compares.
 const NO_IDS = [
@@ -372,9 +383,10 @@ export function storeContract(name: string, open: () => Promise<Subject>): void 
           for (const owner of [id, kept]) {
             await on.putRole(owner, { role: 'r', rights: 'R' })
             await on.addAcl(owner, 'acl', 'a')
-            await on.putCustomAttribute(owner, { name: 'n', value: '1', isEncrypted: false }, new Date())
+            await on.putCustomAttribute(ownerOf(owner), { ...ATTRIBUTE, name: 'n' }, new Date())
           }
           for (const one of made) await on.insertSession(one)
+          for (const { hash } of made) await on.putCustomAttribute({ kind: 'session', id: hash }, ATTRIBUTE, new Date())
           await on.appendAudit({ ...RECORD, target_id: id })
         })
         await store.transaction((on) => on.deleteAccount(id))
@@ -387,6 +399,9 @@ export function storeContract(name: string, open: () => Promise<Subject>): void 
           expect(await db(table).where('user_id', kept), table).toHaveLength(1)
         }
         expect(await db('sso_audit').where('target_id', id)).toHaveLength(1)
+        const hashes = made.map(({ hash }) => hash)
+        const left = await db('sso_session_attribute').whereIn('ust_hash', hashes).select('ust_hash')
+        expect(left).toEqual([{ ust_hash: hashes[1] }])
         expect((await found(kept)).values.totp_label).toBe('y')
       })
     })
@@ -493,18 +508,34 @@ export function storeContract(name: string, open: () => Promise<Subject>): void 
     describe('custom attributes', () => {
       test('they are put, replaced and removed, also by the same value at the same time', async () => {
         const id = await insert()
-        const now = new Date('2026-01-01T00:00:00.000Z')
-        const attribute = { name: 'Größe 😀', value: '"𝔘"', isEncrypted: false }
-        await store.transaction((on) => on.putCustomAttribute(id, attribute, now))
-        await store.transaction((on) => on.putCustomAttribute(id, { ...attribute, name: 'größe 😀' }, now))
-        expect(await store.customAttributesOf(id)).toEqual([attribute, { ...attribute, name: 'größe 😀' }])
+        const [first, second] = [new Date('2026-01-01T00:00:00.000Z'), new Date('2026-01-02T00:00:00.001Z')]
+        const made = session(id)
+        await store.transaction((on) => on.insertSession(made))
+        for (const owner of [ownerOf(id), { kind: 'session', id: made.hash }] as const) {
+          const put = (attribute: CustomAttributeValue, now: Date) =>
+            store.transaction((on) => on.putCustomAttribute(owner, attribute, now))
+          const held = (now = second) => store.customAttributesOf(owner, now)
+          const big = { ...ATTRIBUTE, name: 'Größe 😀', value: '"𝔘"' }
+          const small = { ...big, name: 'größe 😀', expirationTime: new Date('9999-12-31T23:59:59.999Z') }
+          await put(big, first)
+          await put(small, first)
+          const times = { creationTime: first, lastModified: first }
+          expect(await held()).toEqual([
+            { ...big, ...times },
+            { ...small, ...times },
+          ])
 
-        await store.transaction((on) => on.removeCustomAttribute(id, 'größe 😀'))
-        const secret = { ...attribute, value: 'v1.x.y', isEncrypted: true }
-        await store.transaction((on) => on.putCustomAttribute(id, secret, new Date('2026-01-02T00:00:00.001Z')))
-        expect(await store.customAttributesOf(id)).toEqual([secret])
-        await store.transaction((on) => on.removeCustomAttribute(id, attribute.name))
-        expect(await store.customAttributesOf(id)).toEqual([])
+          await store.transaction((on) => on.removeCustomAttribute(owner, small.name))
+          const secret = { ...big, value: 'v1.x.y', isEncrypted: true, expirationTime: new Date(second.getTime() + 1) }
+          await put(secret, second)
+          expect(await held()).toEqual([{ ...secret, creationTime: first, lastModified: second }])
+
+          expect(await held(secret.expirationTime)).toEqual([])
+          await store.transaction((on) => on.removeExpiredCustomAttributes(owner, second))
+          expect(await held()).toHaveLength(1)
+          await store.transaction((on) => on.removeExpiredCustomAttributes(owner, secret.expirationTime))
+          expect(await held()).toEqual([])
+        }
       })
     })
 
@@ -538,7 +569,7 @@ export function storeContract(name: string, open: () => Promise<Subject>): void 
         account: await store.findAccount(id),
         session: await store.findSession(hash),
         grants: await store.grantsOf(id),
-        custom: await store.customAttributesOf(id),
+        custom: await store.customAttributesOf(ownerOf(id), new Date()),
         audit: await db('sso_audit').where('cid', hash),
         side: await rawSide(id),
       })
@@ -559,7 +590,7 @@ export function storeContract(name: string, open: () => Promise<Subject>): void 
           await on.insertSession(made)
           await on.putRole(id, { role: 'r', rights: 'R' })
           await on.addAcl(id, 'group', 'g')
-          await on.putCustomAttribute(id, { name: 'n', value: '1', isEncrypted: false }, new Date())
+          await on.putCustomAttribute(ownerOf(id), ATTRIBUTE, new Date())
           await on.appendAudit({ ...RECORD, cid: made.hash })
           throw new Error('stop')
         })

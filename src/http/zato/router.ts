@@ -8,6 +8,7 @@ import { checkApp } from '../../core/sessions/gate.ts'
 import { login, logout } from '../../core/sessions/login.ts'
 import { type Edge, otherMethods } from '../edge.ts'
 import { createUser, updateData } from './accounts.ts'
+import { attributeRoutes } from './attributes.ts'
 import { endpointMaker, type Rules } from './endpoint.ts'
 import { zatoFail } from './failures.ts'
 import { booleanIn, hasId, idIn, integerIn, metadataIn, textIn } from './input.ts'
@@ -115,6 +116,7 @@ export function zatoRouter(edge: Edge): Router {
     },
     '/user/reject': { post: byId('reject_user', (call) => accounts.rejectUser(core, call), INVALID_FOR_REGULAR_USERS) },
     ...sessionRoutes(core, endpoint),
+    ...attributeRoutes(core, endpoint),
   }
 
   for (const [path, methods] of Object.entries(routes)) {
