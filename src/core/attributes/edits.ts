@@ -136,6 +136,8 @@ function outcomeOf(core: Core, name: string, held: CustomAttribute | undefined, 
 
   const value = 'value' in edit ? edit.value : before
   const isEncrypted = isSecret(core, name) || (edit.encrypt ?? held?.isEncrypted ?? false)
+  // A value that was encrypted until now does not enter the trail by ceasing to be.
+  const wasEncrypted = !('value' in edit) && held?.isEncrypted === true
   const keepsValue = held?.isEncrypted === isEncrypted && (!('value' in edit) || isDeepStrictEqual(before, value))
   // Neither in clear nor under another key can be written what no key opens.
   if (!keepsValue && value === undefined) {
@@ -151,7 +153,7 @@ function outcomeOf(core: Core, name: string, held: CustomAttribute | undefined, 
   return {
     write: { ...written, name, isEncrypted, expirationTime },
     changed: [
-      ...(keepsValue ? [] : [valueChange(shown(core, name, value, isEncrypted))]),
+      ...(keepsValue ? [] : [valueChange(shown(core, name, value, isEncrypted || wasEncrypted))]),
       ...(keepsTime ? [] : [{ attribute: `expirations.${name}`, from: times[0], to: times[1] }]),
     ],
   }

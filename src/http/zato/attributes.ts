@@ -180,7 +180,9 @@ function itemsIn(input: Input): { isMany: boolean; items: readonly Input[] } {
 
 /** All items of one call are written to one user, whom an item need not name. @throws SsoError `input_invalid` */
 function checkOneOwner(input: Input, items: readonly Input[]): void {
-  const ids = new Set(items.map((item) => (hasId(item) ? idIn(item) : hasId(input) ? idIn(input) : null)))
+  const own = hasId(input) ? idIn(input) : null
+  const ids = new Set(items.map((item) => (hasId(item) ? idIn(item) : own)))
+  if (own !== null) ids.add(own)
   if (ids.size > 1) throw new SsoError('input_invalid', { message: 'One call changes the attributes of one user.' })
 }
 
