@@ -108,7 +108,7 @@ export interface Options {
   readonly customAttributes?: {
     /** Names of custom attributes that may be set; null for any. Default null. */
     readonly allowed?: readonly string[] | null
-    /** Names whose values are encrypted and never shown. Default `['digdashMailPassword']`. */
+    /** Names whose values are encrypted, and read by the host's own code only. Default `['digdashMailPassword']`. */
     readonly secret?: readonly string[]
   }
   /** Ids that may be granted: lists, or functions of an id. Default any. */

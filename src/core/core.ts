@@ -74,7 +74,7 @@ export interface CoreConfig {
   readonly customAttributes: {
     /** Names that may be set; null for any. */
     readonly allowed: readonly string[] | null
-    /** Names whose values are encrypted and never shown. */
+    /** Names whose values are encrypted, and read by the host's own code only. */
     readonly secret: readonly string[]
   }
   readonly updateuser: {

@@ -9,7 +9,15 @@ import { createHostTable, type StoreSettings, storeOn } from '../support/stores.
 
 const WORKER = fileURLToPath(new URL('../support/ready-worker.ts', import.meta.url))
 
-const SIDE_TABLES = ['sso_acl_grant', 'sso_attribute', 'sso_audit', 'sso_migrations', 'sso_role_grant', 'sso_session']
+const SIDE_TABLES = [
+  'sso_acl_grant',
+  'sso_attribute',
+  'sso_audit',
+  'sso_migrations',
+  'sso_role_grant',
+  'sso_session_attribute',
+  'sso_session',
+]
 
 async function onDatabase<T>(name: DatabaseName, work: (database: TestDatabase) => Promise<T>): Promise<T> {
   const database = await createDatabase(name)
@@ -96,6 +104,7 @@ describe.each(databases)('the start on %s', (name) => {
           'audit_001',
           'role_grant_001',
           'session_001',
+          'session_attribute_001',
         ].sort(),
       )
       const id = await storeOn(database.db, { table }).transaction((on) => on.insertAccount({ username: 'ada' }))
@@ -173,8 +182,9 @@ describe.each(databases)('the start on %s', (name) => {
 
 async function dropOwn(database: TestDatabase): Promise<void> {
   const tables = (await tablesOf(database)).filter((table) => table !== 'members')
-  // Accounts last: sessions and the rest refer to them.
-  const sorted = [...tables.filter((table) => table !== 'sso_user'), ...tables.filter((table) => table === 'sso_user')]
+  // Sessions and accounts last: the rest refer to them.
+  const referred = ['sso_session', 'sso_user'].filter((table) => tables.includes(table))
+  const sorted = [...tables.filter((table) => !referred.includes(table)), ...referred]
   for (const table of sorted) await database.db.schema.dropTable(table)
 }
 

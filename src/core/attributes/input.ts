@@ -15,7 +15,12 @@ export interface AttributeToWrite {
 }
 
 /** One custom attribute to be written, or several: all of them or none. */
-export type AttributesToWrite = AttributeToWrite | { readonly data: readonly AttributeToWrite[] }
+export type AttributesToWrite =
+  | AttributeToWrite
+  | {
+      /** 200 at most. */
+      readonly data: readonly AttributeToWrite[]
+    }
 
 const KEYS = ['name', 'value', 'expiration', 'encrypt']
 

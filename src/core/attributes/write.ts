@@ -1,4 +1,5 @@
 import { issue, SsoError, throwIssues } from '../../errors.ts'
+import { inTransaction } from '../accounts/demands.ts'
 import type { Call } from '../accounts/operations.ts'
 import { checkReach, directRights, maySetCustom, type Rights } from '../accounts/rights.ts'
 import { updateAccount } from '../accounts/update.ts'
@@ -61,14 +62,14 @@ async function writeToAccount(
 
 /** Attributes of a session are no part of an account: a flow of their own, with the audit record in the transaction. */
 function writeToSession(core: Core, ust: string | null, { edits, ...call }: Writing): Promise<readonly string[]> {
-  const { credentials, context } = call
+  const { credentials, context, demands = {} } = call
   const operation = 'set_session_attributes'
   return attempted(core, operation, context, async (attempt) => {
     const proof = await authenticate(core, credentials, context, attempt)
     const { session, rights } = await findTargetSession(core, ust, proof, call, attempt)
     const checked = checkedEdits(core, rights, edits())
 
-    const { record, changes } = await core.store.transaction(async (transaction) => {
+    const { record, changes } = await inTransaction(core, demands, async (transaction) => {
       if (!(await transaction.lockSession(session.hash))) throw new SsoError('session_unknown')
       const actor = await confirm(core, credentials, proof, context, transaction)
       // Rights that were lost meanwhile (ASVS 8.3.2).
@@ -81,7 +82,7 @@ function writeToSession(core: Core, ust: string | null, { edits, ...call }: Writ
       await transaction.appendAudit(record)
       return { record, changes }
     })
-    core.trail.deliver(record, context)
+    if (!demands.isDryRun) core.trail.deliver(record, context)
     return changes.map(({ attribute }) => attribute)
   })
 }
