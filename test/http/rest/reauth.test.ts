@@ -33,7 +33,7 @@ describe.each(DATABASE_PLACES)(`a fresh proof (${PLACE})`, (place) => {
   afterAll(() => client.host.close())
 
   /** Does something when the login is this old. */
-  async function after<T>(milliseconds: number, act: () => Promise<T>): Promise<T> {
+  async function whenAged<T>(milliseconds: number, act: () => Promise<T>): Promise<T> {
     client.clock.now = later(milliseconds)
     try {
       return await act()
@@ -46,8 +46,8 @@ describe.each(DATABASE_PLACES)(`a fresh proof (${PLACE})`, (place) => {
     const { person, send } = client
     const ada = await person()
     const patch = (email: string) => () => send('PATCH', '/me', { as: ada, body: { email } })
-    expect((await after(5 * MINUTE, patch('a@example.org'))).status).toBe(200)
-    expect(await after(5 * MINUTE + 1, patch('b@example.org'))).toMatchObject(STALE)
+    expect((await whenAged(5 * MINUTE, patch('a@example.org'))).status).toBe(200)
+    expect(await whenAged(5 * MINUTE + 1, patch('b@example.org'))).toMatchObject(STALE)
     const { body } = await send('GET', '/me', { as: ada })
     expect(body.email).toBe('a@example.org')
   })
@@ -62,7 +62,7 @@ describe.each(DATABASE_PLACES)(`a fresh proof (${PLACE})`, (place) => {
     })
     const again = await host.login(ada.name, 'of ada alone')
     const patch = (path: string, as: { ust: string }, body: object) =>
-      after(6 * MINUTE, () => send('PATCH', path, { as, body }))
+      whenAged(6 * MINUTE, () => send('PATCH', path, { as, body }))
     const email = 'c@example.org'
     expect((await patch('/me', { ust: again }, { email, currentPassword: 'of ada alone' })).status).toBe(200)
     expect(await patch('/me', { ust: again }, { email: 'd@example.org', currentPassword: PASSWORD })).toEqual(
@@ -80,7 +80,7 @@ describe.each(DATABASE_PLACES)(`a fresh proof (${PLACE})`, (place) => {
   test('is asked for what is marked and changes, the host’s own attributes included, and for nothing else', async () => {
     const { person, send } = client
     const ada = await person({ email: 'ada@example.org' })
-    const patch = (body: object) => after(60 * MINUTE - 1, () => send('PATCH', '/me', { as: ada, body }))
+    const patch = (body: object) => whenAged(60 * MINUTE - 1, () => send('PATCH', '/me', { as: ada, body }))
     expect((await patch({ display_name: 'Ada', email: 'ada@example.org', username: ada.name })).status).toBe(200)
     expect(await patch({ display_name: 'Eve', iban: 'AB12' })).toMatchObject(STALE)
     expect(await patch({ username: 'eve' })).toMatchObject(STALE)
@@ -94,8 +94,8 @@ describe.each(DATABASE_PLACES)(`a fresh proof (${PLACE})`, (place) => {
     const ada = await person()
     const put = (body: object) => send('PUT', `/users/${ada.id}/password`, { as: admin, body })
     const newPassword = 'quite another one'
-    expect(await after(6 * MINUTE, () => put({ newPassword }))).toMatchObject(STALE)
-    expect((await after(6 * MINUTE, () => put({ newPassword, currentPassword: PASSWORD }))).status).toBe(200)
+    expect(await whenAged(6 * MINUTE, () => put({ newPassword }))).toMatchObject(STALE)
+    expect((await whenAged(6 * MINUTE, () => put({ newPassword, currentPassword: PASSWORD }))).status).toBe(200)
 
     const bob = await person()
     const own = (body: object) => send('PUT', '/me/password', { as: bob, body })
