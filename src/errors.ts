@@ -47,6 +47,11 @@ export const ERRORS = {
   totp_missing: { kind: 'refusal', status: 401, message: 'A one-time code is required.' },
   totp_invalid: { kind: 'refusal', status: 401, message: 'The credentials are not valid.' },
   totp_key_missing: { kind: 'input', status: 422, message: 'One-time codes cannot be enabled without a key.' },
+  totp_proof_missing: {
+    kind: 'input',
+    status: 422,
+    message: 'One-time codes are switched on with a code of the key, which proves it.',
+  },
   not_allowed: { kind: 'refusal', status: 403, message: 'The operation is not allowed.' },
   super_user_required: { kind: 'refusal', status: 403, message: 'Only a super-user may do this.' },
   account_locked: { kind: 'refusal', status: 403, message: 'The account is locked.' },

@@ -99,6 +99,13 @@ export interface Options {
     readonly window?: number
     /** Whether a code works more than once (ASVS 6.5.1). Default false. */
     readonly allowReplay?: boolean
+    /**
+     * Whether `is_totp_enabled` is switched on only for a key that has been proved by one of its codes: before, or in
+     * the same call. A key that changes without a code of it switches them off. Default true.
+     */
+    readonly requireProof?: boolean
+    /** Name of the service in authenticator apps; no colon. Default `defaultApp`. */
+    readonly issuer?: string
   }
   /** Which reasons a caller is told beyond "not allowed". Default all true but `passwordExpired`. */
   readonly inform?: Partial<CoreConfig['inform']>
@@ -162,7 +169,7 @@ export interface Options {
 export function zatoCompat(): Pick<Options, 'email' | 'totp' | 'session' | 'password'> {
   return {
     email: { checkSyntax: false },
-    totp: { window: 0, allowReplay: true },
+    totp: { window: 0, allowReplay: true, requireProof: false },
     session: { revokeOnPasswordChange: false },
     password: { expiryDays: 730 },
   }

@@ -29,6 +29,7 @@ export interface Config {
 export function resolveOptions(options: Options): Config {
   checkOptions(options)
   const { apps = ['CRM'], session, password, updateuser, users, customAttributes, totp, inform, rest } = options
+  const defaultApp = options.defaultApp ?? apps[0] ?? ''
   const attributeMap = { digdashMail: 'email', mustChangePassword: 'password_must_change', ...updateuser?.attributes }
   const config: Config = {
     core: {
@@ -63,7 +64,12 @@ export function resolveOptions(options: Options): Config {
       reauth: { maxAgeSeconds: rest?.reauthMaxAge === undefined ? 300 : rest.reauthMaxAge },
       signUp: { approvalNeeded: options.signUp?.approvalNeeded ?? true },
       email: { unique: options.email?.unique ?? false },
-      totp: { window: totp?.window ?? 1, allowReplay: totp?.allowReplay ?? false },
+      totp: {
+        window: totp?.window ?? 1,
+        allowReplay: totp?.allowReplay ?? false,
+        requireProof: totp?.requireProof ?? true,
+        issuer: totp?.issuer ?? defaultApp,
+      },
       customAttributes: {
         allowed: customAttributes?.allowed ?? null,
         secret: customAttributes?.secret ?? ['digdashMailPassword'],
@@ -81,7 +87,7 @@ export function resolveOptions(options: Options): Config {
       },
     },
     edge: {
-      defaultApp: options.defaultApp ?? apps[0] ?? '',
+      defaultApp,
       authenticate: options.authenticate ?? null,
       trustedOrigins: options.trustedOrigins ?? [],
       requiresIfMatch: rest?.requireIfMatch ?? false,

@@ -437,6 +437,8 @@ describe('the schema of audit records', () => {
     update_current_user: true,
     update_user_by_id: true,
     change_password: true,
+    set_totp_key: true,
+    validate_totp_code: true,
     delete_user: true,
     lock_user: true,
     unlock_user: true,

@@ -70,6 +70,10 @@ export interface CoreConfig {
     readonly window: number
     /** A code may be used again within its step. */
     readonly allowReplay: boolean
+    /** Codes are switched on only for a key that one of them has proved. */
+    readonly requireProof: boolean
+    /** Name of the service in authenticator apps. */
+    readonly issuer: string
   }
   readonly customAttributes: {
     /** Names that may be set; null for any. */

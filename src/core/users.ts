@@ -1,4 +1,4 @@
-import { createAccount } from './accounts/create.ts'
+import { type CreatedUser, createAccount } from './accounts/create.ts'
 import { type Demands, userMatches } from './accounts/demands.ts'
 import * as operations from './accounts/operations.ts'
 import { type AccountDetails, readAccount, readDetails, readForm } from './accounts/read.ts'
@@ -23,6 +23,7 @@ import { type GrantPatch, updateGrants } from './grants/patch.ts'
 import type { FormSchema } from './schema/form.ts'
 import type { User, UserPatch } from './schema/user.gen.ts'
 import { type LoginResult, login, logout } from './sessions/login.ts'
+import { buildTotpApi, codeIn, type TotpApi } from './totp/api.ts'
 
 /** Attributes of a new account. */
 export type NewUser = UserPatch & {
@@ -44,7 +45,7 @@ export interface UpdateTerms {
 }
 
 /** Everything that HTTP can do, as functions with one object argument each. All reject with `SsoError`. */
-export interface UserApi {
+export interface UserApi extends TotpApi {
   /** Opens a session for a username and password. @throws SsoError in the order of contract section 8.1 */
   login(
     input: Origin & {
@@ -108,8 +109,10 @@ export interface UserApi {
       readonly autoApprove?: boolean
       /** Whether to undo it all in the end: everything is checked, nothing kept. Default false. */
       readonly dryRun?: boolean
+      /** Code of the `totp_key` in `data`, which it proves. */
+      readonly totpCode?: string
     },
-  ): Promise<User>
+  ): Promise<CreatedUser>
   /** Creates an approved super-user. In code only: no route reaches it. @throws SsoError `username_taken` */
   createSuperUser(
     input: Origin & {
@@ -117,18 +120,23 @@ export interface UserApi {
       readonly data: NewUser
       /** Who does it, for the audit trail. Default `createSuperUser`. */
       readonly by?: string
+      /** Code of the `totp_key` in `data`, which it proves. */
+      readonly totpCode?: string
     },
-  ): Promise<User>
+  ): Promise<CreatedUser>
   /**
    * Changes the caller's own account; an absent key is not touched, null is stored as NULL.
    *
-   * @throws SsoError naming every attribute that is not accepted, or `attribute_forbidden`, `username_taken`
+   * @throws SsoError naming every attribute that is not accepted, or `attribute_forbidden`, `username_taken`,
+   *   `totp_proof_missing`, `totp_invalid`
    */
   updateCurrentUser(
     input: Caller &
       UpdateTerms & {
         /** Attributes to be changed. */
         readonly data: UserPatch
+        /** Code of the account's TOTP key, as it will be: proves it, so that `is_totp_enabled` can be switched on. */
+        readonly totpCode?: string
       },
   ): Promise<UpdateResult>
   /**
@@ -141,6 +149,8 @@ export interface UserApi {
       UpdateTerms & {
         /** Attributes to be changed. */
         readonly data: UserPatch
+        /** Code of that account's TOTP key, as it will be: proves it. */
+        readonly totpCode?: string
       },
   ): Promise<UpdateResult>
   /**
@@ -192,7 +202,8 @@ function demandsOf(core: Core, ifMatch: UpdateTerms['ifMatch'], dryRun = false):
 
 /** @param now the clock */
 export function buildUserApi(core: Core, now: () => Date): UserApi {
-  const { contextOf, call, about } = callsOf(now)
+  const calls = callsOf(now)
+  const { contextOf, call, about } = calls
   const api: UserApi = {
     login: (input) =>
       login(core, {
@@ -211,28 +222,36 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
     getAudit: ({ before = null, limit = MOST_AUDIT_RECORDS, ...input }) =>
       readAudit(core, { ...about(input as CallerOn), before, limit }),
     updateGrants: ({ patch, ...input }) => updateGrants(core, { ...about(input as CallerOn), patch: { ...patch } }),
-    createUser: async ({ data, autoApprove = false, dryRun = false, ...caller }) => {
+    createUser: async ({ data, autoApprove = false, dryRun = false, totpCode, ...caller }) => {
       const request = { ...call(caller as Caller), operation: 'create_user', data, autoApprove } as const
-      return (await createAccount(core, { ...request, demands: { isDryRun: dryRun } })).user
+      const demands = { isDryRun: dryRun }
+      return (await createAccount(core, { ...request, totpCode: codeIn(totpCode), demands })).user
     },
-    createSuperUser: async ({ data, by = 'createSuperUser', ...origin }) => {
+    createSuperUser: async ({ data, by = 'createSuperUser', totpCode, ...origin }) => {
       const request = {
         operation: 'create_super_user',
         credentials: { via: 'code', name: by },
         context: contextOf(origin),
         data,
         autoApprove: true,
+        totpCode: codeIn(totpCode),
       } as const
       return (await createAccount(core, request)).user
     },
-    updateCurrentUser: ({ data, ifMatch, dryRun, ...caller }) =>
+    updateCurrentUser: ({ data, totpCode, ifMatch, dryRun, ...caller }) =>
       operations.updateCurrentUser(core, {
         ...call(caller as Caller),
         data,
+        totpCode: codeIn(totpCode),
         demands: demandsOf(core, ifMatch, dryRun),
       }),
-    updateUserById: ({ data, ifMatch, dryRun, ...input }) =>
-      operations.updateUserById(core, { ...about(input as CallerOn), data, demands: demandsOf(core, ifMatch, dryRun) }),
+    updateUserById: ({ data, totpCode, ifMatch, dryRun, ...input }) =>
+      operations.updateUserById(core, {
+        ...about(input as CallerOn),
+        data,
+        totpCode: codeIn(totpCode),
+        demands: demandsOf(core, ifMatch, dryRun),
+      }),
     changePassword: ({ userId, oldPassword, newPassword, passwordExpiry, mustChange, ...caller }) =>
       operations.changePassword(core, {
         ...call(caller as Caller),
@@ -242,6 +261,7 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
         expiryDays: passwordExpiry ?? null,
         mustChange: mustChange ?? null,
       }),
+    ...buildTotpApi(core, calls),
     deleteUserById: (input) => deleteAccount(core, about(input)),
     lockUser: (input) => operations.lockUser(core, about(input)),
     unlockUser: (input) => operations.unlockUser(core, about(input)),

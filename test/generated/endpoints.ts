@@ -35,7 +35,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     schema: 'create-user',
     does: 'Creates a regular account',
     who: 'super-user',
-    replies: 'the new account',
+    replies: 'the new account, and `totp_key` if one was generated',
   },
   {
     method: 'PATCH',
@@ -51,6 +51,14 @@ export const ENDPOINTS: readonly Endpoint[] = [
     schema: 'change-password',
     does: 'Sets a password',
     who: 'self with `old_password`; super-user with `user_id`',
+  },
+  {
+    method: 'PATCH',
+    path: '/user/totp',
+    schema: 'set-totp-key',
+    does: 'Sets the key of one-time codes',
+    who: 'self; super-user with `user_id`',
+    replies: '`totp_key`, as it is stored',
   },
   { method: 'POST', path: '/user/lock', schema: 'user-by-id', does: 'Locks an account', who: 'super-user' },
   { method: 'DELETE', path: '/user/lock', schema: 'user-by-id', does: 'Unlocks it', who: 'super-user' },

@@ -72,6 +72,7 @@ function functions(): string {
     ['Function', 'What it does'],
     [
       ...membersOf('core/users.ts', 'UserApi', 'sso.user'),
+      ...membersOf('core/totp/api.ts', 'TotpApi', 'sso.user'),
       ...membersOf('core/sessions/api.ts', 'SessionApi', 'sso.session'),
       ...membersOf('core/attributes/api.ts', 'AttributesApi', 'sso.attributes'),
     ],

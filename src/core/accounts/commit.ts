@@ -54,7 +54,8 @@ function tryCommit(
     await demands.precondition?.(account, transaction)
 
     const before = account.values
-    const columns = columnsOf(core, before, { ...wanted, ...remerged(core, account, target, merges) }, actor, context)
+    const latest = { ...wanted, ...remerged(core, account, target, merges) }
+    const columns = columnsOf(core, before, latest, actor, context, extras.totpCode)
     if (Object.keys(columns).length > 0) {
       const isWritten = await transaction.updateAccount(account, encodeSecrets(core, columns))
       if (!isWritten) return null

@@ -11,8 +11,10 @@ import type { Values } from '../schema/validate.ts'
 import { authenticate, requireSuperUser } from '../sessions/gate.ts'
 import { randomPassword } from '../sessions/tokens.ts'
 import type { Columns } from '../store.ts'
+import { newTotpKey } from '../totp/codes.ts'
+import { totpColumns } from '../totp/enrolment.ts'
 import { type Demands, inTransaction, tagOfUser } from './demands.ts'
-import { changesBetween, encodeSecrets, hideSecrets, restoreSecrets } from './values.ts'
+import { changesBetween, differing, encodeSecrets, hideSecrets, restoreSecrets } from './values.ts'
 
 /** An account to be created. */
 export interface CreateRequest {
@@ -23,13 +25,23 @@ export interface CreateRequest {
   readonly data: unknown
   /** Approved at once, whatever the configuration. */
   readonly autoApprove: boolean
+  /** Code of the `totp_key` among the attributes, which it proves; null or absent for none. */
+  readonly totpCode?: string | null
   readonly demands?: Demands
 }
 
-/** A new account. */
+/** A new account, as its creator may see it. */
+export interface CreatedUser extends User {
+  /**
+   * Key of the one-time codes, base32, if the package made it: `is_totp_enabled` without a key, where
+   * `totp.requireProof` is off. It is stored encrypted, and cannot be had again.
+   */
+  readonly totp_key?: string
+}
+
+/** What came of a creation. */
 export interface CreateResult {
-  /** As its creator may see it. */
-  readonly user: User
+  readonly user: CreatedUser
   /** Entity tag of the account. */
   readonly etag: string
 }
@@ -53,12 +65,13 @@ export function createAccount(core: Core, request: CreateRequest): Promise<Creat
     const replaced = await core.hooks.before({ ...proposed, patch: seen })
     const wanted = replaced === seen ? patch : readData(core, restoreSecrets(core.catalogue, replaced, patch)).values
     await checkUnique(core, wanted)
-    const columns = await initialColumns(core, request, actor, wanted, password)
+    const generated = generatedKey(core, wanted)
+    const columns = await initialColumns(core, request, actor, { ...wanted, ...generated }, password)
 
     const { change, after, record } = await inTransaction(core, demands, async (transaction) => {
       const userId = await transaction.insertAccount(encodeSecrets(core, columns))
       const readBack = demands.readsBack ? await transaction.findAccount(userId) : null
-      const after = readBack?.values ?? ({ ...emptyAccount(core), ...columns, user_id: userId } as StoredUser)
+      const after: StoredUser = readBack?.values ?? { ...emptyAccount(core), ...columns, user_id: userId }
       const target = { id: userId, name: after.username }
       const changes = changesBetween(core.catalogue, null, columns).filter(({ to }) => to !== null)
       const record = recordOf({ operation, context, actor, target }, changes)
@@ -77,7 +90,7 @@ export function createAccount(core: Core, request: CreateRequest): Promise<Creat
       core.trail.deliver(record, context)
       await core.hooks.after(change)
     }
-    return { user: change.after, etag: tagOfUser(core, after) }
+    return { user: { ...change.after, ...generated }, etag: tagOfUser(core, after) }
   })
 }
 
@@ -121,13 +134,15 @@ function withNames(values: Values): Values {
 
 async function initialColumns(
   core: Core,
-  { operation, context, autoApprove }: CreateRequest,
+  { operation, context, autoApprove, totpCode = null }: CreateRequest,
   actor: Actor,
   values: Values,
   given: string | null,
 ): Promise<Columns> {
-  const { username, email = null, is_totp_enabled: wantsTotp, totp_key: key } = values as unknown as StoredUser
-  if (wantsTotp && !key) throw new SsoError('totp_key_missing')
+  const { username, email = null } = values as unknown as StoredUser
+  const before = emptyAccount(core)
+  const columns = differing(before, values)
+  const totp = totpColumns(core, { before, wanted: values, columns, code: totpCode, now: context.now })
   if (given !== null) await checkPassword(core.config.password, given, { username, email })
 
   const isApproved = autoApprove || !core.config.signUp.approvalNeeded
@@ -141,6 +156,7 @@ async function initialColumns(
     approval_status_mod_by: by,
     is_super_user: operation === 'create_super_user',
     ...values,
+    ...totp,
     ...('approval_status' in values ? {} : { is_approval_needed: !isApproved }),
     ...(values['is_locked'] === true ? { locked_time: context.now, locked_by: by } : {}),
   }
@@ -153,6 +169,13 @@ async function checkUnique(core: Core, { username, email }: Values): Promise<voi
   }
 }
 
-function emptyAccount(core: Core): Record<string, unknown> {
-  return Object.fromEntries([...core.catalogue.values()].map(({ name, fallback }) => [name, fallback]))
+/** Zato makes a key where codes are switched on without one (contract section 8.4); nobody can have proved it. */
+function generatedKey(core: Core, { is_totp_enabled: isEnabled, totp_key: key }: Values): { totp_key?: string } {
+  return isEnabled && !key && !core.config.totp.requireProof ? { totp_key: newTotpKey() } : {}
+}
+
+function emptyAccount(core: Core): StoredUser {
+  return Object.fromEntries(
+    [...core.catalogue.values()].map(({ name, fallback }) => [name, fallback]),
+  ) as unknown as StoredUser
 }

@@ -17,18 +17,26 @@ export interface Call {
   readonly demands?: Demands
 }
 
+/** Attributes to be changed. */
+export interface AttributeChanges extends Call {
+  readonly data: unknown
+  /** Code of the account's key for one-time codes, as it is or as it will be; null or absent for none. */
+  readonly totpCode?: string | null
+}
+
 /** Anybody changes his own account. */
-export function updateCurrentUser(core: Core, { data, ...call }: Call & { data: unknown }): Promise<UpdateResult> {
-  return updateAccount(core, { ...call, operation: 'update_current_user', target: { by: 'self' }, data, ...nonEmpty })
+export function updateCurrentUser(core: Core, { totpCode = null, ...call }: AttributeChanges): Promise<UpdateResult> {
+  const target = { by: 'self' } as const
+  return updateAccount(core, { ...call, operation: 'update_current_user', target, extras: { totpCode }, ...nonEmpty })
 }
 
 /** A super-user changes any account; anybody may give his own id. */
 export function updateUserById(
   core: Core,
-  { data, userId, ...call }: Call & { data: unknown; userId: string },
+  { userId, totpCode = null, ...call }: AttributeChanges & { userId: string },
 ): Promise<UpdateResult> {
   const target = { by: 'id', userId } as const
-  return updateAccount(core, { ...call, operation: 'update_user_by_id', target, data, ...nonEmpty })
+  return updateAccount(core, { ...call, operation: 'update_user_by_id', target, extras: { totpCode }, ...nonEmpty })
 }
 
 /** A super-user locks an account: it can neither log in nor use its sessions. */

@@ -34,6 +34,8 @@ export interface Extras {
   readonly password?: PasswordEdit
   readonly grants?: GrantEdits
   readonly custom?: CustomEdits
+  /** Code of the account's key for one-time codes, which it proves; null or absent for none. */
+  readonly totpCode?: string | null
 }
 
 /** One change of one account. */

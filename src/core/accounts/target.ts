@@ -1,7 +1,7 @@
 import { SsoError } from '../../errors.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
-import { lineFault } from '../schema/text.ts'
+import { identityFault, lineFault } from '../schema/text.ts'
 import type { Proof } from '../sessions/gate.ts'
 import type { Account } from '../store.ts'
 
@@ -36,6 +36,7 @@ export async function findTarget(
 async function lookUp(core: Core, target: Target, { actor, account }: Proof): Promise<Account | null> {
   if (target.by === 'self' || (target.by === 'id' && target.userId === actor.userId)) return account
   if (target.by === 'id') return core.store.findAccount(target.userId)
+  if (target.attribute === 'username' && identityFault(target.value) !== null) return null
   const [found, another] = await core.store.findAccountsBy(target.attribute, target.value)
   return another ? null : (found ?? null)
 }

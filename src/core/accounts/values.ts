@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util'
-import { SsoError } from '../../errors.ts'
 import { type AttributeChange, REDACTED, redact } from '../audit/record.ts'
 import type { Actor, Context } from '../context.ts'
 import type { Core } from '../core.ts'
@@ -7,16 +6,25 @@ import type { Catalogue } from '../schema/catalogue.ts'
 import type { StoredUser } from '../schema/user.gen.ts'
 import type { Values } from '../schema/validate.ts'
 import type { Columns } from '../store.ts'
+import { totpColumns } from '../totp/enrolment.ts'
 
 /**
  * The columns that a patch changes on this account, with those that follow from them. A value that is there already is
  * left out, so that only changed columns are written.
  *
- * @throws SsoError `totp_key_missing`
+ * @param totpCode code of the account's key, as it is or as it will be; null for none
+ * @throws SsoError `totp_key_missing`, `totp_proof_missing`, `totp_invalid`
  */
-export function columnsOf(core: Core, before: StoredUser, wanted: Columns, actor: Actor, { now }: Context): Columns {
+export function columnsOf(
+  core: Core,
+  before: StoredUser,
+  wanted: Columns,
+  actor: Actor,
+  { now }: Context,
+  totpCode: string | null = null,
+): Columns {
   const columns = withoutCiphertextNoise(core, before, differing(before, wanted))
-  checkTotp(before, columns)
+  Object.assign(columns, totpColumns(core, { before, wanted, columns, code: totpCode, now }))
   if ('is_locked' in columns) {
     columns['locked_time'] = now
     columns['locked_by'] = actor.userId ?? actor.name
@@ -26,21 +34,13 @@ export function columnsOf(core: Core, before: StoredUser, wanted: Columns, actor
     columns['approval_status_mod_by'] = actor.userId ?? actor.name
     columns['is_approval_needed'] = columns['approval_status'] !== 'approved'
   }
-  // A new key makes the steps of the old one meaningless.
-  if ('totp_key' in columns) columns['totp_last_step'] = null
   return differing(before, columns)
 }
 
-function differing(before: StoredUser, columns: Columns): Record<string, unknown> {
+/** The columns whose values are not those of the account. */
+export function differing(before: StoredUser, columns: Columns): Record<string, unknown> {
   const differs = ([name, value]: [string, unknown]) => !isDeepStrictEqual(value, before[name as keyof StoredUser])
   return Object.fromEntries(Object.entries(columns).filter(differs))
-}
-
-/** One-time codes without a key would shut their owner out (ASVS 2.2.3). */
-function checkTotp(before: StoredUser, columns: Columns): void {
-  if (!('is_totp_enabled' in columns || 'totp_key' in columns)) return
-  const { is_totp_enabled: isEnabled, totp_key: key } = { ...before, ...columns }
-  if (isEnabled && key === null) throw new SsoError('totp_key_missing')
 }
 
 /** A secret is compared in clear: its ciphertext differs each time. */

@@ -71,6 +71,8 @@ export type Operation =
   | 'update_current_user'
   | 'update_user_by_id'
   | 'change_password'
+  | 'set_totp_key'
+  | 'validate_totp_code'
   | 'delete_user'
   | 'lock_user'
   | 'unlock_user'

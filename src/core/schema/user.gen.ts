@@ -60,6 +60,8 @@ export interface StoredUser {
   readonly totp_label: string | null
   /** The last time step whose code was accepted; a code works once (ASVS 6.5.1). */
   readonly totp_last_step: number | null
+  /** A code of the present totp_key has been accepted. */
+  readonly totp_is_proved: boolean
   /** Kept for clients of Zato; without effect here. */
   readonly is_rate_limit_active: boolean
   /** Kept for clients of Zato; without effect here. */
@@ -120,6 +122,8 @@ export interface User {
   readonly is_totp_enabled: boolean
   /** Label of the one-time codes in an authenticator app. */
   readonly totp_label: string | null
+  /** A code of the present totp_key has been accepted. */
+  readonly totp_is_proved?: boolean
 }
 
 /** What an update may name. An absent key is not touched; null is stored as NULL. */

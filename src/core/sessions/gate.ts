@@ -5,6 +5,7 @@ import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
 import { verifyPassword } from '../passwords/verify.ts'
 import type { Account, Reads } from '../store.ts'
+import { codeMissing } from '../totp/codes.ts'
 import { checkAlive, noteUse } from './lifetime.ts'
 import { hashUst } from './tokens.ts'
 
@@ -74,8 +75,7 @@ async function prove(
     case 'password': {
       const account = await verifyPassword(core, credentials.username, credentials.password, reads, attempt)
       // Where a code cannot be sent, the second factor must not be left out (ASVS 6.3.1).
-      if (account.values.is_totp_enabled)
-        throw new SsoError(core.config.inform.totpMissing ? 'totp_missing' : 'credentials_invalid')
+      if (account.values.is_totp_enabled) throw codeMissing(core)
       checkState(core, account, context, conditions)
       if (!conditions.changesOwnPassword) checkMustChange(core, account)
       return { actor: actorOf(account, 'password', null), account, authenticatedAt: context.now }

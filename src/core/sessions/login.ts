@@ -1,4 +1,3 @@
-import { Secret, TOTP } from 'otpauth'
 import { SsoError } from '../../errors.ts'
 import { changesBetween, columnsOf, encodeSecrets } from '../accounts/values.ts'
 import { recordOf } from '../audit/record.ts'
@@ -12,6 +11,7 @@ import { visible } from '../schema/access.ts'
 import { daysAfter } from '../schema/times.ts'
 import type { User } from '../schema/user.gen.ts'
 import type { Account, Columns } from '../store.ts'
+import { acceptCode, codeKeyOf, codeMissing } from '../totp/codes.ts'
 import { actorOf, checkApp, checkState } from './gate.ts'
 import { expirationOf } from './lifetime.ts'
 import { hashUst, newSessionId, newUst } from './tokens.ts'
@@ -49,7 +49,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     checkApp(core, context)
 
     const account = await verifyPassword(core, request.username, request.password, core.store, attempt)
-    const totpStep = account.values.is_totp_enabled ? checkCode(core, account, request) : null
+    secondFactor(core, account, request)
     if (!core.config.loginApps.includes(context.app ?? '')) {
       throw new SsoError(inform.appInvalid ? 'app_not_allowed' : 'not_allowed')
     }
@@ -66,10 +66,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     }
 
     const renews = mayRenew && (isExpired || account.values.password_must_change)
-    const wanted = {
-      ...(renews ? await renewed(core, account, request) : await rehashed(core, account, request.password)),
-      ...(totpStep === null ? {} : { totp_last_step: totpStep }),
-    }
+    const password = renews ? await renewed(core, account, request) : await rehashed(core, account, request.password)
     const ust = newUst()
     const expirationTime = await expirationOf(core, account, context)
     const actor = actorOf(account, 'password', null)
@@ -79,22 +76,23 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     const userAgent = (claims ? request.claimed.userAgent : null) ?? context.userAgent
 
     const { record, columns } = await core.store.transaction(async (transaction) => {
-      let columns: Columns = {}
       // A password that is being changed elsewhere must not open a session after the others were ended.
       const current = await transaction.lockAccount(account.values.user_id)
       if (!current || !(await isStillRight(core, current, account, request, renews))) {
         throw new SsoError('credentials_invalid')
       }
-      if (Object.keys(wanted).length > 0) {
-        // Two logins with one code: the second finds its step used (ASVS 2.3.4).
-        if (totpStep !== null) checkStep(core, current, totpStep)
-        columns = columnsOf(core, current.values, wanted, actor, context)
+      const wanted = { ...password, ...secondFactor(core, current, request) }
+      const columns = columnsOf(core, current.values, wanted, actor, context)
+      if (Object.keys(columns).length > 0) {
         await transaction.updateAccount(current, encodeSecrets(core, columns))
         if (renews && core.config.password.revokeSessions) {
           await transaction.deleteSessionsOf(account.values.user_id, null)
         }
       }
-      const changes = renews ? changesBetween(core.catalogue, account.values, columns) : []
+      // That a code was used or a hash replaced is no change of the account; that its key is proved now is one.
+      const changes = changesBetween(core.catalogue, current.values, columns).filter(
+        ({ attribute }) => renews || attribute === 'totp_is_proved',
+      )
       const record = recordOf({ operation: 'login', context, actor, target: attempt.target }, changes)
       await transaction.deleteExpiredSessions(account.values.user_id, context.now)
       await transaction.insertSession({
@@ -144,26 +142,11 @@ export function logout(core: Core, ust: string, context: Context): Promise<void>
   })
 }
 
-/** The time step of an accepted code. RFC 6238: SHA-1, 6 digits, 30 seconds. */
-function checkCode(core: Core, account: Account, { totpCode, context }: LoginRequest): number {
-  if (!totpCode) throw new SsoError(core.config.inform.totpMissing ? 'totp_missing' : 'credentials_invalid')
-  const sealed = account.values.totp_key
-  if (!sealed) throw new SsoError('totp_invalid')
-  // The library compares bytes, and throws where there are more of them than digits.
-  if (!/^\d{6}$/.test(totpCode)) throw new SsoError('totp_invalid')
-  const totp = new TOTP({ secret: Secret.fromBase32(core.secrets.decrypt('totp_key', sealed)) })
-  const timestamp = context.now.getTime()
-  const delta = totp.validate({ token: totpCode, timestamp, window: core.config.totp.window })
-  if (delta === null) throw new SsoError('totp_invalid')
-  const step = Math.floor(timestamp / 30_000) + delta
-  checkStep(core, account, step)
-  return step
-}
-
-function checkStep(core: Core, { values }: Account, step: number): void {
-  if (!core.config.totp.allowReplay && values.totp_last_step !== null && step <= values.totp_last_step) {
-    throw new SsoError('totp_invalid')
-  }
+/** Asked twice: before anything is told of the account, and of the row that the columns are written to. */
+function secondFactor(core: Core, { values }: Account, { totpCode, context }: LoginRequest): Columns {
+  if (!values.is_totp_enabled) return {}
+  if (!totpCode) throw codeMissing(core)
+  return acceptCode(core, codeKeyOf(core, values), totpCode, context.now)
 }
 
 async function renewed(core: Core, account: Account, { newPassword, context }: LoginRequest): Promise<Columns> {

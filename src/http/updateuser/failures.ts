@@ -40,6 +40,7 @@ export const UPDATEUSER: Record<ErrorCode, number> = {
   totp_missing: 401,
   totp_invalid: 401,
   totp_key_missing: 400,
+  totp_proof_missing: 400,
   not_allowed: 403,
   super_user_required: 403,
   account_locked: 403,
@@ -96,6 +97,7 @@ const ABOUT: Partial<Record<ErrorCode, string>> = {
   username_taken: 'username',
   email_taken: 'email',
   totp_key_missing: 'totp_key',
+  totp_proof_missing: 'is_totp_enabled',
 }
 
 function errorsOf(core: Core, { code, message, issues }: SsoError): ParameterError[] {

@@ -48,6 +48,7 @@ export const ZATO: Record<ErrorCode, Wording> = {
   totp_missing: refused('E005008'),
   totp_invalid: refused('E005001'),
   totp_key_missing: refused('E008002'),
+  totp_proof_missing: refused('E008002'),
   not_allowed: refused('E005001'),
   super_user_required: refused('E005001'),
   account_locked: refused('E005002'),

@@ -109,6 +109,11 @@ export function textIn({ fields }: Input, name: string): string | null {
   throw new SsoError('input_invalid', { message: `${name} must be text.` })
 }
 
+/** A one-time code; null for none, and an empty one is as good as none (contract section 2). */
+export function codeIn(input: Input): string | null {
+  return textIn(input, 'totp_code') || null
+}
+
 /** Text of one line that goes into a session's record; null for what is absent. @throws SsoError `input_invalid` */
 export function metadataIn(input: Input, name: string): string | null {
   const value = textIn(input, name)

@@ -6,12 +6,13 @@ import type { Operation } from '../../core/audit/record.ts'
 import { refusedAtTheDoor } from '../../core/operation.ts'
 import { checkApp } from '../../core/sessions/gate.ts'
 import { login, logout } from '../../core/sessions/login.ts'
+import { setTotpKey } from '../../core/totp/operations.ts'
 import { type Edge, otherMethods } from '../edge.ts'
 import { createUser, updateData } from './accounts.ts'
 import { attributeRoutes } from './attributes.ts'
 import { endpointMaker, type Rules } from './endpoint.ts'
 import { zatoFail } from './failures.ts'
-import { booleanIn, hasId, idIn, integerIn, metadataIn, textIn } from './input.ts'
+import { booleanIn, codeIn, hasId, idIn, integerIn, metadataIn, textIn } from './input.ts'
 import { sendOk, userFields } from './output.ts'
 import { sessionRoutes } from './sessions.ts'
 
@@ -48,8 +49,8 @@ export function zatoRouter(edge: Edge): Router {
           context,
           username: textIn(input, 'username') ?? '',
           password: textIn(input, 'password') ?? '',
+          totpCode: codeIn(input),
           // An empty one is as good as none (contract section 2).
-          totpCode: textIn(input, 'totp_code') || null,
           newPassword: textIn(input, 'new_password') || null,
           claimed: { remoteAddr: metadataIn(input, 'remote_addr'), userAgent: metadataIn(input, 'user_agent') },
         })
@@ -78,7 +79,7 @@ export function zatoRouter(edge: Edge): Router {
         (input) => (hasId(input) ? 'update_user_by_id' : 'update_current_user'),
         [],
         async (input, call, res) => {
-          const change = { ...call, data: updateData(core.catalogue, input.body) }
+          const change = { ...call, data: updateData(core.catalogue, input.body), totpCode: codeIn(input) }
           if (hasId(input)) await accounts.updateUserById(core, { ...change, userId: idIn(input) })
           else await accounts.updateCurrentUser(core, change)
           sendOk(res, call.context)
@@ -102,6 +103,24 @@ export function zatoRouter(edge: Edge): Router {
             mustChange: booleanIn(input, 'must_change'),
           })
           sendOk(res, call.context)
+        },
+        INVALID_FOR_REGULAR_USERS,
+      ),
+    },
+
+    '/user/totp': {
+      patch: endpoint(
+        'set_totp_key',
+        ['totp_key', 'totp_label'],
+        async (input, call, res) => {
+          const { totpKey } = await setTotpKey(core, {
+            ...call,
+            target: hasId(input) ? { by: 'id', userId: idIn(input) } : { by: 'self' },
+            totpKey: textIn(input, 'totp_key'),
+            totpLabel: textIn(input, 'totp_label'),
+            totpCode: codeIn(input),
+          })
+          sendOk(res, call.context, { totp_key: totpKey })
         },
         INVALID_FOR_REGULAR_USERS,
       ),
