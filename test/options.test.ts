@@ -87,7 +87,7 @@ function wrongFor(node: Node): unknown[] {
     ...(types.includes('integer') ? [1.5, '5', Number.NaN, Number.POSITIVE_INFINITY] : []),
     ...(node.minimum === undefined ? [] : [node.minimum - 1]),
     ...(node.minLength ? [''] : []),
-    ...(node.pattern ? ['Not-A-Prefix', '1st', `a'; drop table x`] : []),
+    ...wrongFormsOf(node.pattern),
     ...(node.minItems ? [[]] : []),
     ...(node.items ? [[node.items['x-type'] ? 'text' : 5], [undefined], [null]] : []),
     ...(node.items?.enum ? [['PUT']] : []),
@@ -95,6 +95,12 @@ function wrongFor(node: Node): unknown[] {
     ...(node.additionalProperties ? [{ key: 5 }, { key: null }] : []),
     ...(types.includes('boolean') ? ['true', 0, 1] : []),
   ]
+}
+
+const FORMS = ['Not-A-Prefix', '1st', `a'; drop table x`, 'a:b', '\ud800']
+
+function wrongFormsOf(pattern: string | undefined): readonly string[] {
+  return pattern === undefined ? [] : FORMS.filter((text) => !new RegExp(pattern, 'u').test(text))
 }
 
 const OPTIONS = nodes(SCHEMA).map(({ path, node }) => ({ name: path.join('.'), path, node }))

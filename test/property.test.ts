@@ -266,7 +266,8 @@ class World {
     const follows: Readonly<Record<string, readonly string[]>> = {
       is_locked: ['locked_time', 'locked_by'],
       approval_status: ['approval_status_mod_time', 'approval_status_mod_by', 'is_approval_needed'],
-      totp_key: ['totp_last_step'],
+      // A key that nobody has proved switches codes off.
+      totp_key: ['totp_last_step', 'totp_is_proved', 'is_totp_enabled'],
       username: ['username_key'],
       email: ['email_key'],
     }

@@ -7,6 +7,7 @@ import { type AuditRecord, ERRORS, type Operation, type Outcome } from '../src/i
 import { ENDPOINTS, type Endpoint } from './generated/endpoints.ts'
 import { fastHasher } from './support/fast-hasher.ts'
 import { idOf, PASSWORD, startHost, type TestHost } from './support/host.ts'
+import { codeAt, TOTP_KEY } from './support/one-time-codes.ts'
 
 const DIRECTORY = new URL('../schemas/', import.meta.url)
 const BASE = 'https://express-sso-users.dev/schemas/'
@@ -271,6 +272,14 @@ describe('what a schema accepts is accepted, what it refuses is refused', () => 
     ['PATCH /user', () => ({ ...self(), display_name: 'x', unknown_key: 'ignored' })],
     ['PATCH /user/password', () => ({ ...self(), old_password: PASSWORD, new_password: PASSWORD })],
     ['PATCH /user/password', () => ({ ...onBob(), new_password: PASSWORD, password_expiry: '90', must_change: false })],
+    ['PATCH /user/totp', () => ({ ...onBob(), totp_key: '', totp_label: null })],
+    ['PATCH /user/totp', () => ({ ...self(), user_id: '', totp_key: null, totp_label: '', totp_code: '' })],
+    [
+      'PATCH /user/totp',
+      () => ({ ...self(), totp_key: TOTP_KEY, totp_label: 'phone', totp_code: codeAt(TOTP_KEY, new Date()) }),
+    ],
+    ['PATCH /user', () => ({ ...self(), is_totp_enabled: true, totp_code: null })],
+    ['PATCH /user', () => ({ ...self(), is_totp_enabled: false, totp_label: '', totp_code: '' })],
     ['POST /user/lock', onBob],
     ['DELETE /user/lock', onBob],
     ['POST /user/reject', onBob],
@@ -333,6 +342,13 @@ describe('what a schema accepts is accepted, what it refuses is refused', () => 
     ['PATCH /user/password', () => ({ ...self(), old_password: PASSWORD })],
     ['PATCH /user/password', () => ({ ...onBob(), new_password: PASSWORD, password_expiry: 'soon' })],
     ['PATCH /user/password', () => ({ ...onBob(), new_password: PASSWORD, must_change: 'maybe' })],
+    ['PATCH /user/totp', () => ({ ...self(), totp_key: TOTP_KEY })],
+    ['PATCH /user/totp', () => ({ ...self(), totp_label: '' })],
+    ['PATCH /user/totp', () => ({ ...self(), totp_key: 'not base32', totp_label: '' })],
+    ['PATCH /user/totp', () => ({ ...self(), totp_key: TOTP_KEY, totp_label: 5 })],
+    ['PATCH /user/totp', () => ({ ...self(), totp_key: TOTP_KEY, totp_label: '', totp_code: '12345' })],
+    ['PATCH /user/totp', () => ({ ...asAdmin(), user_id: {}, totp_key: '', totp_label: '' })],
+    ['PATCH /user', () => ({ ...self(), totp_label: 'x', totp_code: 123456 })],
     ['POST /user/lock', asAdmin],
     ['POST /user/lock', () => ({ ...asAdmin(), user_id: null })],
     ['DELETE /user', () => ({ ...asAdmin(), user_id: '' })],
@@ -539,6 +555,9 @@ describe('the schema of audit records', () => {
     await sso.attributes.create({ ...own, of: 'session', name: 'pin', value: 's3cret', encrypt: true })
     await sso.attributes.remove({ ...own, name: ['lang', 'nosuch'] })
     await sso.user.changePassword({ ...own, oldPassword: PASSWORD, newPassword: `${PASSWORD}!` })
+    const { totpKey } = await sso.user.setTotpKey({ ...own, totpLabel: 'phone' })
+    await sso.user.validateTotpCode({ ...own, code: codeAt(totpKey, new Date()) })
+    await sso.user.validateTotpCode({ ...own, code: 'none' })
     await sso.user.lockUser(onEve)
     await sso.user.unlockUser(onEve)
     await sso.user.rejectUser(onEve)

@@ -3,6 +3,7 @@ import type { Change, Context, Denial, Hooks, ProposedChange, SsoError } from '.
 import { contentsOf } from '../support/contents.ts'
 import { fastHasher } from '../support/fast-hasher.ts'
 import { ARRANGEMENTS, databases, PASSWORD, startHost, type TestHost } from '../support/host.ts'
+import { codeAt, TOTP_KEY } from '../support/one-time-codes.ts'
 
 const code = { via: 'code', name: 'test' } as const
 const HTTP_4XX = (status: number, message: string, more: object = {}) =>
@@ -289,11 +290,11 @@ describe.each(databases)('hooks on %s', (database) => {
 
       test('a secret that it leaves in place is written, though it cannot see it', async () => {
         const host = await start({ beforeUpdate: ({ patch }) => ({ ...patch, first_name: 'Ada' }) })
-        const data = { totp_key: 'JBSWY3DPEHPK3PXP', is_totp_enabled: true }
+        const now = new Date()
+        const data = { totp_key: TOTP_KEY, is_totp_enabled: true, totp_code: codeAt(TOTP_KEY, now) }
         expect((await patch(host, data)).status).toBe(200)
         await expect(host.login('ada')).rejects.toMatchObject({ code: 'totp_missing' })
-        const { TOTP, Secret } = await import('otpauth')
-        const totpCode = new TOTP({ secret: Secret.fromBase32(data.totp_key) }).generate()
+        const totpCode = codeAt(TOTP_KEY, now, 1)
         const { ust } = await host.sso.user.login({ username: 'ada', password: PASSWORD, currentApp: 'CRM', totpCode })
         expect(ust).toEqual(expect.any(String))
       })

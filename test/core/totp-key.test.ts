@@ -1,9 +1,8 @@
-import { Secret, TOTP } from 'otpauth'
 import { describe, expect, test } from 'vitest'
 import { fastHasher } from '../support/fast-hasher.ts'
 import { ARRANGEMENTS, databases, idOf, PASSWORD, startHost } from '../support/host.ts'
+import { codeAt, TOTP_KEY as KEY } from '../support/one-time-codes.ts'
 
-const KEY = 'JBSWY3DPEHPK3PXP'
 const actor = { via: 'code', name: 'test' } as const
 
 describe.each(databases)('the key of one-time codes on %s', (database) => {
@@ -16,8 +15,9 @@ describe.each(databases)('the key of one-time codes on %s', (database) => {
         options: { password: { hasher: fastHasher() }, now: () => now },
       })
       const userId = await idOf(host, 'ada')
-      await host.sso.user.updateUserById({ actor, userId, data: { totp_key: KEY, is_totp_enabled: true } })
-      const totpCode = new TOTP({ secret: Secret.fromBase32(KEY) }).generate({ timestamp: now.getTime() })
+      const data = { totp_key: KEY, is_totp_enabled: true }
+      await host.sso.user.updateUserById({ actor, userId, data, totpCode: codeAt(KEY, now, -1) })
+      const totpCode = codeAt(KEY, now)
       const login = () => host.sso.user.login({ username: 'ada', password: PASSWORD, currentApp: 'CRM', totpCode })
       await login()
       await expect(login()).rejects.toMatchObject({ code: 'totp_invalid' })

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Sso } from '../../src/index.ts'
 import { fastHasher } from '../support/fast-hasher.ts'
 import { databases, EXPRESS, idOf, PASSWORD, startHost, type TestHost } from '../support/host.ts'
+import { codeAt, TOTP_KEY } from '../support/one-time-codes.ts'
 
 const actor = { via: 'code', name: 'test' } as const
 
@@ -54,8 +55,9 @@ describe.each(databases)('Passport on %s', (database) => {
       host.app.use(((error, _req, res, _next) => {
         res.status(599).json({ code: error.code, message: error.message })
       }) as ErrorRequestHandler)
-      const data = { totp_key: 'JBSWY3DPEHPK3PXP', is_totp_enabled: true }
-      await host.sso.user.updateUserById({ actor, userId: await idOf(host, 'coded'), data })
+      const data = { totp_key: TOTP_KEY, is_totp_enabled: true }
+      const totpCode = codeAt(TOTP_KEY, new Date())
+      await host.sso.user.updateUserById({ actor, userId: await idOf(host, 'coded'), data, totpCode })
     })
     afterAll(() => host.close())
 

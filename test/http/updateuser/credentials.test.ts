@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { contentsOf } from '../../support/contents.ts'
 import { countingHasher, fastHasher } from '../../support/fast-hasher.ts'
 import { databases, idOf, PASSWORD, startHost, type TestHost } from '../../support/host.ts'
+import { codeAt, TOTP_KEY } from '../../support/one-time-codes.ts'
 import { ADMIN, done, FORMS, PATH, refusal, send } from './wire.ts'
 
 const basic = (username: string, password: string) =>
@@ -23,7 +24,8 @@ describe.each(databases)('who may use updateuser on %s', (database) => {
     await host.sso.user.updateUserById({
       actor,
       userId: await idOf(host, 'coded'),
-      data: { totp_key: 'JBSWY3DPEHPK3PXP', is_totp_enabled: true },
+      data: { totp_key: TOTP_KEY, is_totp_enabled: true },
+      totpCode: codeAt(TOTP_KEY, new Date()),
     })
     for (const name of ['stale', 'renew']) {
       const data = { password_must_change: true, password_expiry: '2020-01-01T00:00:00Z' }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PASSWORD } from '../../support/host.ts'
+import { codeAt, stepAt, TOTP_KEY } from '../../support/one-time-codes.ts'
 import {
   badRequest,
   change,
@@ -495,18 +496,27 @@ describe.each(PLACES)(`accounts over the Zato dialect: ${PLACE}`, (place) => {
     test('a key for one-time codes is stored encrypted and never shown, and enables them', async () => {
       const ada = await wire.person()
       const { reply, account, elsewhere, audit } = await asked(ada, ada, 'PATCH', '/user', {
-        totp_key: 'JBSWY3DPEHPK3PXP',
+        totp_key: TOTP_KEY,
         is_totp_enabled: true,
         totp_label: 'CRM',
+        totp_code: codeAt(TOTP_KEY, START),
       })
       expect({ reply, elsewhere }).toEqual({ reply: ok(), elsewhere: [] })
-      expect(account).toEqual({ is_totp_enabled: true, totp_label: 'CRM', totp_key: expect.stringMatching(/^v1\./) })
+      expect(account).toEqual({
+        is_totp_enabled: true,
+        totp_label: 'CRM',
+        totp_key: expect.stringMatching(/^v1\./),
+        totp_last_step: stepAt(START),
+        totp_is_proved: true,
+      })
       expect(audit).toEqual([
         updated(
           [
             change('totp_key', null, '[redacted]'),
             change('is_totp_enabled', false, true),
             change('totp_label', null, 'CRM'),
+            change('totp_last_step', null, stepAt(START)),
+            change('totp_is_proved', false, true),
           ],
           ada,
           ada,
@@ -574,8 +584,9 @@ describe.each(PLACES)(`accounts over the Zato dialect: ${PLACE}`, (place) => {
         is_locked: true,
         sign_up_status: 'before_confirmation',
         is_totp_enabled: 1,
-        totp_key: 'JBSWY3DPEHPK3PXP',
+        totp_key: TOTP_KEY,
         totp_label: 'CRM',
+        totp_code: codeAt(TOTP_KEY, START),
         auto_approve: true,
         is_rate_limit_active: true,
         rate_limit_def: '*=1/d',

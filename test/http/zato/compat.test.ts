@@ -1,10 +1,9 @@
-import { Secret, TOTP } from 'otpauth'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { zatoCompat } from '../../../src/index.ts'
 import { PASSWORD } from '../../support/host.ts'
+import { codeAt as codeOf, TOTP_KEY as KEY } from '../../support/one-time-codes.ts'
 import { DAY, later, MINUTE, ok, PLACE, PLACES, refused, START, startWire, type Wire, warned } from './wire.ts'
 
-const KEY = 'JBSWY3DPEHPK3PXP'
 const NEW = 'a new horse battery'
 
 // Section 13, right column; what it does not name is as without the preset.
@@ -15,8 +14,7 @@ describe.each(PLACES)(`under zatoCompat(): ${PLACE}`, (place) => {
   })
   afterAll(() => wire?.host.close())
 
-  const codeAt = (steps: number) =>
-    new TOTP({ secret: Secret.fromBase32(KEY) }).generate({ timestamp: START.getTime() + steps * 30_000 })
+  const codeAt = (steps: number) => codeOf(KEY, START, steps)
 
   test('an address is any text', async () => {
     const ada = await wire.person()

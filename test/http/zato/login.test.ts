@@ -1,8 +1,8 @@
-import { Secret, TOTP } from 'otpauth'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { argon2Hasher } from '../../../src/core/passwords/hasher.ts'
 import { fastHasher } from '../../support/fast-hasher.ts'
 import { PASSWORD } from '../../support/host.ts'
+import { codeAt as codeOf, TOTP_KEY as KEY, OTHER_TOTP_KEY } from '../../support/one-time-codes.ts'
 import {
   appRefused,
   badRequest,
@@ -26,14 +26,12 @@ import {
   warned,
 } from './wire.ts'
 
-const KEY = 'JBSWY3DPEHPK3PXP'
 const STEP = 30_000
 const NEW_PASSWORD = 'a new horse battery'
 const opened = ok({ ust: expect.stringMatching(/^[\w-]{43}$/) })
 
 /** The code of the authenticator so many steps from the clock. */
-const codeAt = (now: Date, steps = 0) =>
-  new TOTP({ secret: Secret.fromBase32(KEY) }).generate({ timestamp: now.getTime() + steps * STEP })
+const codeAt = (now: Date, steps = 0) => codeOf(KEY, now, steps)
 
 /** What a login did. */
 const loggedIn = (wire: Wire, { name }: Pick<Person, 'name'>, fields: object = {}): Promise<Outcome> =>
@@ -213,10 +211,9 @@ describe.each(PLACES)(`POST /user/login: ${PLACE}`, (place) => {
       const ada = await withCodes()
       await loggedIn(wire, ada, { totp_code: codeAt(START, 1) })
       const actor = { via: 'code', name: 'setup' } as const
-      await wire.host.sso.user.updateUserById({ actor, userId: ada.id, data: { totp_key: 'KRSXG5CTMVRXEZLU' } })
-      const totp_code = new TOTP({ secret: Secret.fromBase32('KRSXG5CTMVRXEZLU') }).generate({
-        timestamp: START.getTime(),
-      })
+      const totpCode = codeOf(OTHER_TOTP_KEY, START, -1)
+      await wire.host.sso.user.setTotpKey({ actor, userId: ada.id, totpKey: OTHER_TOTP_KEY, totpCode })
+      const totp_code = codeOf(OTHER_TOTP_KEY, START)
       expect((await loggedIn(wire, ada, { totp_code })).reply).toEqual(opened)
     })
   })

@@ -17,6 +17,7 @@ import {
   startHost,
   type TestHost,
 } from '../../support/host.ts'
+import { codeAt } from '../../support/one-time-codes.ts'
 
 /** Where the main rows of the contract are tried: every database, both arrangements, both versions of Express. */
 export interface Place {
@@ -204,7 +205,14 @@ export async function startWire(
         data: { password: PASSWORD, ...data, username },
       })
       const ust = await host.login(username, data.password)
-      if (Object.keys(state).length > 0) await host.sso.user.updateUserById({ actor, userId: user_id, data: state })
+      if (Object.keys(state).length > 0) {
+        const { now } = clock
+        // Codes are switched on by one of them; those of the test's own time stay unused.
+        if (state['is_totp_enabled']) clock.now = new Date(now.getTime() - DAY)
+        const totpCode = state['is_totp_enabled'] ? { totpCode: codeAt(String(state['totp_key']), clock.now) } : {}
+        await host.sso.user.updateUserById({ actor, userId: user_id, data: state, ...totpCode })
+        clock.now = now
+      }
       return { name: username, id: user_id, ust }
     },
 
@@ -338,7 +346,7 @@ async function accountOf(
   return plain({ ...columns, ...Object.fromEntries(named) }, name)
 }
 
-const BOOLEANS = ['password_is_set', 'password_must_change']
+const BOOLEANS = ['password_is_set', 'password_must_change', 'totp_is_proved']
 
 /** Stored values in one form, whatever the driver makes of them. */
 function plain(row: Readonly<Record<string, unknown>>, database: DatabaseName): Record<string, unknown> {
