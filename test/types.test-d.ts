@@ -18,6 +18,7 @@ import {
   type Readiness,
   SsoError,
   type SsoIdentity,
+  type TotpKeyResult,
   type UpdateResult,
   type User,
   type UserPatch,
@@ -160,6 +161,10 @@ export async function functions(): Promise<void> {
   expectTypeOf(await sso.user.getCurrentUser(own)).toEqualTypeOf<User>()
   expectTypeOf(await sso.user.updateCurrentUser({ ...own, data: {} })).toEqualTypeOf<UpdateResult>()
   expectTypeOf(await sso.user.updateUserById({ ...code, userId: 7, data: {} })).toEqualTypeOf<UpdateResult>()
+  expectTypeOf(await sso.user.setTotpKey({ ...own, totpKey: null })).toEqualTypeOf<TotpKeyResult>()
+  expectTypeOf(await sso.user.validateTotpCode({ ...code, username: 'ada', code: '123456' })).toEqualTypeOf<{
+    readonly isValid: boolean
+  }>()
   expectTypeOf(await sso.user.deleteUserById({ ...own, userId: 'id' })).toEqualTypeOf<void>()
   expectTypeOf(await sso.ready()).toEqualTypeOf<Readiness>()
   await sso.user.updateCurrentUser({ actor: { via: 'host', userId: 7 }, data: { email: null } })
