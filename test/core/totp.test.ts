@@ -243,6 +243,28 @@ describe.each(cases)('one-time codes in code on %s, %s', (database, arrangement)
   })
 })
 
+test.each(databases)('over the rest dialect a code goes as totpCode, on %s', async (database) => {
+  const host = await startHost(database, {
+    options,
+    before: (app, sso) => app.use('/account', sso.rest),
+  })
+  const [ada, admin] = [await host.login('ada'), await host.login('admin')]
+  const patch = (body: object) => host.http.patch('/account/me').set('Authorization', `Bearer ${ada}`).send(body)
+  const data = { totp_key: TOTP_KEY, is_totp_enabled: true }
+  const missing = await patch(data)
+  expect([missing.status, missing.body.code]).toEqual([422, 'totp_proof_missing'])
+  const wrong = await patch({ ...data, totpCode: WRONG })
+  expect([wrong.status, wrong.body.code]).toEqual([401, 'totp_invalid'])
+  const right = await patch({ ...data, totpCode: CODE })
+  expect([right.status, right.body.user.is_totp_enabled]).toEqual([200, true])
+  const created = await host.http
+    .post('/account/users')
+    .set('Authorization', `Bearer ${admin}`)
+    .send({ username: 'new', ...data, totpCode: CODE })
+  expect([created.status, created.body.totp_is_proved]).toEqual([201, true])
+  await host.close()
+})
+
 describe('options', () => {
   const [database] = databases
 

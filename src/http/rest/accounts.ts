@@ -29,7 +29,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     tag,
     reply: 'UserUpdate',
     run: async (call, request) =>
-      updated(await accounts.updateCurrentUser(request.core, { ...call, data: attributesOf(request.body) }), request),
+      updated(await accounts.updateCurrentUser(request.core, { ...call, ...changeOf(request.body) }), request),
   },
   {
     method: 'put',
@@ -65,8 +65,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     status: 201,
     async run(call, { core, body, demands, baseUrl }) {
       const { autoApprove = false } = body as { autoApprove?: boolean }
-      const data = attributesOf(body)
-      const created = await createAccount(core, { ...call, operation: 'create_user', data, autoApprove })
+      const created = await createAccount(core, { ...call, operation: 'create_user', ...changeOf(body), autoApprove })
       if (demands.isDryRun) return { status: 200, body: { user: created.user, dryRun: true } }
       const { headers, body: user } = shown(created)
       return {
@@ -94,7 +93,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     reply: 'UserUpdate',
     async run(call, request) {
       const { core, id, body } = request
-      return updated(await accounts.updateUserById(core, { ...call, userId: id, data: attributesOf(body) }), request)
+      return updated(await accounts.updateUserById(core, { ...call, userId: id, ...changeOf(body) }), request)
     },
   },
   {
@@ -201,10 +200,12 @@ function shown({ user, etag }: { user: object; etag: string }) {
 }
 
 // Members of a body that are about the request rather than the account.
-const NO_ATTRIBUTES = ['currentPassword', 'autoApprove']
+const NO_ATTRIBUTES = ['currentPassword', 'autoApprove', 'totpCode']
 
-function attributesOf(body: RequestBody): RequestBody {
-  return Object.fromEntries(Object.entries(body).filter(([name]) => !NO_ATTRIBUTES.includes(name)))
+function changeOf(body: RequestBody) {
+  const data = Object.fromEntries(Object.entries(body).filter(([name]) => !NO_ATTRIBUTES.includes(name)))
+  const { totpCode } = body as { totpCode?: string }
+  return { data, totpCode: totpCode || null }
 }
 
 function passwordOf(body: RequestBody) {
