@@ -54,7 +54,7 @@ export function bodyParser(reader: BodyReader, name: BodyName, isPatch: boolean)
   }
 }
 
-/** Reads the query string as the schemas say; what they do not name is refused (ASVS 15.3.3). */
+/** Reads the query string as the schemas say; what they do not name is refused. */
 export function queryParser(properties: QuerySchema) {
   const validate = queries.compile({ type: 'object', additionalProperties: false, properties })
 
