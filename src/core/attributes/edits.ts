@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type ErrorCode, type Issue, issue, SsoError, throwIssues } from '../../errors.ts'
 import { type AttributeChange, REDACTED } from '../audit/record.ts'
 import type { Core } from '../core.ts'
+import { mergePatch } from '../schema/merge-patch.ts'
 import { characters, isPrototypeName, lineFault } from '../schema/text.ts'
 import { inRange } from '../schema/times.ts'
 import { jsonFault } from '../schema/validate.ts'
@@ -10,8 +11,11 @@ import { encode, isSecret, opened } from './values.ts'
 
 /** What is to become of one custom attribute. */
 export interface CustomEdit {
-  /** `create` demands that there is none, `update` that there is one; `set` and `remove` take either. */
-  readonly mode: 'create' | 'update' | 'set' | 'remove'
+  /**
+   * `create` demands that there is none, `update` that there is one; `set`, `merge` and `remove` take either. `merge`
+   * takes its value for a merge patch (RFC 7396) of the one that is there.
+   */
+  readonly mode: 'create' | 'update' | 'set' | 'merge' | 'remove'
   /** Any JSON. Absent: as it is. */
   readonly value?: unknown
   /** Null for never. Absent: as it is, or never. */
@@ -31,14 +35,19 @@ export const MOST_ATTRIBUTES = 200
 const LONGEST_NAME = 191
 const LONGEST_VALUE = 10_000
 
-/** Values to be set by name, null removing an attribute (RFC 7396), as edits. */
+/**
+ * Values to be set by name, null removing an attribute (RFC 7396), as edits.
+ *
+ * @param mode whether objects replace what is there or are merged into it
+ */
 export function mergeEdits(
   values: Iterable<readonly [name: string, value: unknown]>,
   pointerTo: (name: string) => string,
+  mode: 'set' | 'merge' = 'set',
 ): CustomEdits {
   const edit = (name: string, value: unknown): CustomEdit => {
     const pointer = pointerTo(name)
-    return value === null ? { mode: 'remove', pointer } : { mode: 'set', value, pointer }
+    return value === null ? { mode: 'remove', pointer } : { mode, value, pointer }
   }
   return new Map([...values].map(([name, value]) => [name, edit(name, value)]))
 }
@@ -134,7 +143,7 @@ function outcomeOf(core: Core, name: string, held: CustomAttribute | undefined, 
     return held ? { write: 'remove', changed: [valueChange(null)] } : { write: null, changed: [] }
   }
 
-  const value = 'value' in edit ? edit.value : before
+  const value = valueAfter(name, before, edit)
   const isEncrypted = isSecret(core, name) || (edit.encrypt ?? held?.isEncrypted ?? false)
   // A value that was encrypted until now does not enter the trail by ceasing to be.
   const wasEncrypted = !('value' in edit) && held?.isEncrypted === true
@@ -157,6 +166,16 @@ function outcomeOf(core: Core, name: string, held: CustomAttribute | undefined, 
       ...(keepsTime ? [] : [{ attribute: `expirations.${name}`, from: times[0], to: times[1] }]),
     ],
   }
+}
+
+function valueAfter(name: string, before: unknown, edit: CustomEdit): unknown {
+  if (!('value' in edit)) return before
+  if (edit.mode !== 'merge') return edit.value
+  const value = mergePatch(before, edit.value)
+  // The whole may be too long or too deep where its parts were not.
+  const fault = valueFault({ ...edit, value })
+  if (fault) throwIssues([issue(name, 'input_invalid', fault, edit.pointer)])
+  return value
 }
 
 /** Edits by the names that the audit trail gives them, secrets `[redacted]`. */

@@ -49,7 +49,7 @@ export function readEdits(mode: CustomEdit['mode'], input: Readonly<Record<strin
 export function readMerge(data: unknown): CustomEdits {
   if (!isPlainObject(data)) throw invalid('The data must be an object of values by name.')
   const entries = listOf(Object.entries(data)) as [string, unknown][]
-  return mergeEdits(entries, (name) => issue(name, 'input_invalid').pointer)
+  return mergeEdits(entries, (name) => issue(name, 'input_invalid').pointer, 'merge')
 }
 
 /** Removal of one or several, as edits. @throws SsoError `input_invalid` */

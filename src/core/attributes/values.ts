@@ -46,10 +46,24 @@ export function visibleCustom(core: Core, attributes: readonly CustomAttribute[]
   return Object.fromEntries(shown.map((attribute) => [attribute.name, opened(core, attribute)]))
 }
 
-/** A custom attribute as this actor may see it: secret ones only the host's own program reads. */
-export function detailsOf(core: Core, attribute: CustomAttribute, actor: Actor, decrypt: boolean): AttributeDetails {
+/** Custom attributes as whoever may read them at all sees them. */
+export function visibleDetails(core: Core, attributes: readonly CustomAttribute[]): readonly AttributeDetails[] {
+  return attributes.map((attribute) => detailsOf(core, attribute, null, true))
+}
+
+/**
+ * A custom attribute as this actor may see it: secret ones only the host's own program reads.
+ *
+ * @param actor null for anybody but the host's own program
+ */
+export function detailsOf(
+  core: Core,
+  attribute: CustomAttribute,
+  actor: Actor | null,
+  decrypt: boolean,
+): AttributeDetails {
   const { name, value: _, ...others } = attribute
-  const isHidden = (isSecret(core, name) && actor.via !== 'code') || (attribute.isEncrypted && !decrypt)
+  const isHidden = (isSecret(core, name) && actor?.via !== 'code') || (attribute.isEncrypted && !decrypt)
   const value = isHidden ? undefined : opened(core, attribute)
   return { name, ...(value === undefined ? {} : { value }), ...others }
 }

@@ -1,13 +1,10 @@
 import { createAccount } from '../../core/accounts/create.ts'
-import { tagOfUser } from '../../core/accounts/demands.ts'
 import * as accounts from '../../core/accounts/operations.ts'
 import { readAccount, readForm } from '../../core/accounts/read.ts'
 import { deleteAccount } from '../../core/accounts/remove.ts'
 import { MOST_AUDIT_RECORDS, readAudit } from '../../core/audit/read.ts'
-import { DRY_RUN, type Route, type TagOf, updated } from './endpoint.ts'
+import { DRY_RUN, type Route, tagOfAccount, updated } from './endpoint.ts'
 import type { RequestBody } from './request.ts'
-
-const tag: TagOf = (core, { values }) => tagOfUser(core, values)
 
 /** Accounts: one's own at `/me`, everybody's at `/users`. */
 export const ACCOUNT_ROUTES: readonly Route[] = [
@@ -26,7 +23,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     summary: 'Changes the own account: what the patch does not name stays, null empties.',
     body: 'UserPatch',
     query: DRY_RUN,
-    tag,
+    tag: tagOfAccount,
     reply: 'UserUpdate',
     run: async (call, request) =>
       updated(await accounts.updateCurrentUser(request.core, { ...call, ...changeOf(request.body) }), request),
@@ -38,7 +35,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     summary: 'Sets the own password and ends the other sessions.',
     body: 'OwnPassword',
     query: DRY_RUN,
-    tag,
+    tag: tagOfAccount,
     reply: 'UserUpdate',
     run: async (call, request) =>
       updated(
@@ -89,7 +86,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     summary: 'Changes an account; super-users everybody’s.',
     body: 'UserPatch',
     query: DRY_RUN,
-    tag,
+    tag: tagOfAccount,
     reply: 'UserUpdate',
     async run(call, request) {
       const { core, id, body } = request
@@ -102,7 +99,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     operation: 'delete_user',
     summary: 'Deletes an account, never the own one; super-users only.',
     query: DRY_RUN,
-    tag,
+    tag: tagOfAccount,
     reply: null,
     async run(call, { core, id, demands }) {
       await deleteAccount(core, { ...call, userId: id })
@@ -116,7 +113,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     summary: 'Sets a password; super-users everybody’s.',
     body: 'Password',
     query: DRY_RUN,
-    tag,
+    tag: tagOfAccount,
     reply: 'UserUpdate',
     run: async (call, request) =>
       updated(
@@ -130,7 +127,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     operation: 'lock_user',
     summary: 'Locks an account: it can neither log in nor use its sessions; super-users only.',
     query: DRY_RUN,
-    tag,
+    tag: tagOfAccount,
     reply: 'UserUpdate',
     run: async (call, request) =>
       updated(await accounts.lockUser(request.core, { ...call, userId: request.id }), request),
@@ -141,7 +138,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     operation: 'unlock_user',
     summary: 'Unlocks an account; super-users only.',
     query: DRY_RUN,
-    tag,
+    tag: tagOfAccount,
     reply: 'UserUpdate',
     run: async (call, request) =>
       updated(await accounts.unlockUser(request.core, { ...call, userId: request.id }), request),
@@ -153,7 +150,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     summary: 'Lets an account in, or keeps it out; super-users only.',
     body: 'Approval',
     query: DRY_RUN,
-    tag,
+    tag: tagOfAccount,
     reply: 'UserUpdate',
     async run(call, request) {
       const decide = request.body['status'] === 'approved' ? accounts.approveUser : accounts.rejectUser

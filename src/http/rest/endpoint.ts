@@ -1,5 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express'
-import { checkTag, type Demands } from '../../core/accounts/demands.ts'
+import { checkTag, type Demands, tagOfUser } from '../../core/accounts/demands.ts'
 import type { Call } from '../../core/accounts/operations.ts'
 import type { UpdateResult } from '../../core/accounts/update.ts'
 import type { Operation } from '../../core/audit/record.ts'
@@ -40,7 +40,7 @@ export interface Reply {
 }
 
 /** The entity tag of a resource of an account, in the transaction. */
-export type TagOf = (core: Core, account: Account, reads: Reads) => string | Promise<string>
+export type TagOf = (core: Core, account: Account, reads: Reads, context: Context) => string | Promise<string>
 
 /** One endpoint, as the router mounts it and the OpenAPI document describes it. */
 export interface Endpoint {
@@ -89,7 +89,7 @@ export function restHandler(edge: Edge, route: Route): RequestHandler {
 
   return handle(edge, 'rest', restFail(edge), async (req, res, context) => {
     const query = readQuery(req)
-    const precondition = preconditionOf(edge, route, req)
+    const precondition = preconditionOf(edge, route, req, context)
     const body = readBody ? await readBody(req, res) : {}
     const { currentPassword: password = null } = body
     const request: RestRequest = {
@@ -116,14 +116,21 @@ export function restHandler(edge: Edge, route: Route): RequestHandler {
 }
 
 /** @throws SsoError `precondition_required`, `input_malformed` where there is nothing that a tag could be compared with */
-function preconditionOf({ core, config }: Edge, { method, tag }: Route, req: Request): Demands['precondition'] {
+function preconditionOf(
+  { core, config }: Edge,
+  { method, tag }: Route,
+  req: Request,
+  context: Context,
+): Demands['precondition'] {
   const wanted = ifMatchOf(req)
   if (!tag) {
     if (wanted === null || method === 'get') return undefined
     throw new SsoError('input_malformed', { message: 'If-Match means nothing here: the resource has no ETag.' })
   }
   if (wanted === null && config.requiresIfMatch) throw new SsoError('precondition_required')
-  return wanted === null ? undefined : async (account, reads) => checkTag(wanted, await tag(core, account, reads))
+  return wanted === null
+    ? undefined
+    : async (account, reads) => checkTag(wanted, await tag(core, account, reads, context))
 }
 
 function send(req: Request, res: Response, route: Endpoint, { status, headers = {}, body, isChange }: Reply): void {
@@ -133,8 +140,14 @@ function send(req: Request, res: Response, route: Endpoint, { status, headers = 
   else res.status(status ?? route.status ?? 200).json(body)
 }
 
+/** The tag of an account. */
+export const tagOfAccount: TagOf = (core, { values }) => tagOfUser(core, values)
+
 /** The reply to a change of an account. */
-export function updated({ user, changed, etag }: UpdateResult, { demands }: RestRequest): Reply {
+export function updated(
+  { user, changed, etag }: UpdateResult,
+  { demands }: RestRequest,
+): Required<Omit<Reply, 'status'>> {
   return {
     // What was not kept has no tag that could be compared with anything.
     headers: demands.isDryRun ? {} : { ETag: etag },

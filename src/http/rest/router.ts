@@ -2,13 +2,21 @@ import { type ErrorRequestHandler, Router } from 'express'
 import { SsoError } from '../../errors.ts'
 import { contextOf, type Edge, headersOf, otherMethods } from '../edge.ts'
 import { ACCOUNT_ROUTES } from './accounts.ts'
+import { ATTRIBUTE_ROUTES } from './attributes.ts'
 import { type Route, restHandler } from './endpoint.ts'
 import { restFail } from './failures.ts'
 import { GRANT_ROUTES } from './grants.ts'
 import { SESSION_ROUTES } from './sessions.ts'
+import { TOTP_ROUTES } from './totp.ts'
 
 /** Every route of the dialect. */
-export const REST_ROUTES: readonly Route[] = [...SESSION_ROUTES, ...ACCOUNT_ROUTES, ...GRANT_ROUTES]
+export const REST_ROUTES: readonly Route[] = [
+  ...SESSION_ROUTES,
+  ...ACCOUNT_ROUTES,
+  ...TOTP_ROUTES,
+  ...GRANT_ROUTES,
+  ...ATTRIBUTE_ROUTES,
+]
 
 /** The `rest` dialect, for new clients: a plain router, for any mount point. */
 export function restRouter(edge: Edge): Router {
