@@ -25,7 +25,10 @@ export interface Options {
   readonly users?: {
     /** Its name, `schema.table` if need be. */
     readonly table: string
-    /** Column of each attribute that is not named as the attribute; `false` keeps it out of the host's table. */
+    /**
+     * Column of each attribute that is not named as the attribute; `false` keeps it out of the host's table.
+     * `display_name_upper` and its like: a column that the database generates from the name, to search in.
+     */
     readonly columns?: Readonly<Record<string, string | false>>
     /** Values of other columns in new rows: an object, or a function of the new account's attributes. */
     readonly defaults?:
@@ -106,6 +109,13 @@ export interface Options {
     readonly requireProof?: boolean
     /** Name of the service in authenticator apps; no colon. Default `defaultApp`. */
     readonly issuer?: string
+  }
+  /** Searches for accounts. */
+  readonly search?: {
+    /** Accounts on a page, where a search does not say. Default 50, or `maxPageSize` if that is less. */
+    readonly defaultPageSize?: number
+    /** Accounts on a page at most, and of a search that is not paginated. Default 100. */
+    readonly maxPageSize?: number
   }
   /** Which reasons a caller is told beyond "not allowed". Default all true but `passwordExpired`. */
   readonly inform?: Partial<CoreConfig['inform']>

@@ -8,6 +8,7 @@ import { type AttributesSchema, attributeOf, buildCatalogue } from './core/schem
 import { nearest } from './core/schema/nearest.ts'
 import { SsoError } from './errors.ts'
 import type { EdgeConfig } from './http/edge.ts'
+import { searchable, shadowName } from './knex/layout.ts'
 import type { StoreOptions } from './knex/store.ts'
 import type { Options } from './options.ts'
 import { checkOptions } from './options-check.ts'
@@ -64,6 +65,10 @@ export function resolveOptions(options: Options): Config {
       reauth: { maxAgeSeconds: rest?.reauthMaxAge === undefined ? 300 : rest.reauthMaxAge },
       signUp: { approvalNeeded: options.signUp?.approvalNeeded ?? true },
       email: { unique: options.email?.unique ?? false },
+      search: {
+        defaultPageSize: options.search?.defaultPageSize ?? Math.min(50, options.search?.maxPageSize ?? 100),
+        maxPageSize: options.search?.maxPageSize ?? 100,
+      },
       totp: {
         window: totp?.window ?? 1,
         allowReplay: totp?.allowReplay ?? false,
@@ -129,6 +134,8 @@ function checkTogether({ core, edge, store, attributes }: Config): void {
     if (unknown !== undefined) fail(`${path}: ${unknown} is not one of apps.`)
   }
   if (core.password.minLength > core.password.maxLength) fail('password.minLength is greater than password.maxLength.')
+  if (core.search.defaultPageSize > core.search.maxPageSize)
+    fail('search.defaultPageSize is greater than search.maxPageSize.')
 
   const catalogue = buildCatalogue(attributes)
   const { uidAttribute, attributeMap } = core.updateuser
@@ -140,9 +147,10 @@ function checkTogether({ core, edge, store, attributes }: Config): void {
   const { kind, secret } = attributeOf(catalogue, uidAttribute)
   if (kind !== 'text' || secret) fail('updateuser.uidAttribute: the attribute must be text, and not secret.')
   for (const [name, attribute] of Object.entries(attributeMap)) known(`updateuser.attributes.${name}`, attribute)
+  const shadows = new Set(searchable(catalogue).map(({ name }) => shadowName(name)))
   const columns = Object.entries(store.users?.columns ?? {})
   for (const [attribute, column] of columns) {
-    known(`users.columns.${attribute}`, attribute)
+    if (!shadows.has(attribute)) known(`users.columns.${attribute}`, attribute)
     const twin = columns.find(([other, same]) => other !== attribute && same === column && column !== false)
     if (twin) fail(`users.columns: ${attribute} and ${twin[0]} cannot share the column ${column}.`)
   }

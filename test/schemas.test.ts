@@ -197,6 +197,7 @@ describe('a request schema lists exactly the fields that its endpoint reads', ()
         }),
       ]),
     ),
+    'GET /user/search': () => ({ name_op: 'and', is_name_exact: true, paginate: true }),
   }
 
   test.each(ENDPOINTS)('$method $path', async (endpoint) => {
@@ -284,6 +285,14 @@ describe('what a schema accepts is accepted, what it refuses is refused', () => 
     ['DELETE /user/lock', onBob],
     ['POST /user/reject', onBob],
     ['POST /user/approve', onBob],
+    ['GET /user/search', asAdmin],
+    ['GET /user/search', () => ({ ...asAdmin(), display_name: null, email: 'ada@example.com' })],
+    ['GET /user/search', () => ({ ...asAdmin(), user_id: ids.bob, username: 'bob', name_op: 'or' })],
+    [
+      'GET /user/search',
+      () => ({ ...asAdmin(), last_name: '', is_name_exact: 'no', paginate: false, cur_page: '-1', page_size: '' }),
+    ],
+    ['GET /user/search', () => ({ ...asAdmin(), sign_up_status: 'final', approval_status: 'approved' })],
     ['GET /user/session', () => ({ ...CRM, current_ust: tokens.admin, target_ust: tokens.ada })],
     ['POST /user/session', () => ({ ...CRM, current_ust: tokens.admin, target_ust: null })],
     ['PATCH /user/session', self],
@@ -352,6 +361,13 @@ describe('what a schema accepts is accepted, what it refuses is refused', () => 
     ['POST /user/lock', asAdmin],
     ['POST /user/lock', () => ({ ...asAdmin(), user_id: null })],
     ['DELETE /user', () => ({ ...asAdmin(), user_id: '' })],
+    ['GET /user/search', () => ({ ...asAdmin(), user_id: '' })],
+    ['GET /user/search', () => ({ ...asAdmin(), username: null })],
+    ['GET /user/search', () => ({ ...asAdmin(), first_name: ['Ada'] })],
+    ['GET /user/search', () => ({ ...asAdmin(), name_op: 'xor' })],
+    ['GET /user/search', () => ({ ...asAdmin(), is_name_exact: null })],
+    ['GET /user/search', () => ({ ...asAdmin(), approval_status: null })],
+    ['GET /user/search', () => ({ ...asAdmin(), cur_page: 'first' })],
     ['GET /user/session', () => ({ ...CRM, current_ust: tokens.admin, target_ust: 5 })],
     ['PATCH /user/session', () => ({ ...CRM, ust: ['a'] })],
     ['GET /user/session/list', () => ({ ...CRM, current_ust: tokens.admin, target_ust: {} })],
@@ -474,6 +490,7 @@ describe('the schema of audit records', () => {
     set_attributes: true,
     get_session_attributes: true,
     set_session_attributes: true,
+    search_users: true,
   }
   const OUTCOMES: Readonly<Record<Outcome, true>> = {
     ok: true,
@@ -577,6 +594,7 @@ describe('the schema of audit records', () => {
     await refused(sso.user.getAudit({ ...own, userId: ids.ada }))
     await host.http.get('/account/users/nobody').set('Authorization', `Bearer ${tokens.ada}`)
     await refused(sso.user.getUserById({ ...own, userId: ids.ada }))
+    await refused(sso.user.search(own))
     await refused(sso.session.get({ ...own, targetUst: currentUst }))
     await refused(sso.session.verify({ ...own, targetUst: currentUst }))
     await refused(sso.session.list({ ...own, userId: ids.ada }))

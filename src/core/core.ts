@@ -65,6 +65,12 @@ export interface CoreConfig {
     /** No two accounts may share an address. */
     readonly unique: boolean
   }
+  readonly search: {
+    /** Accounts on a page, where a search does not say. */
+    readonly defaultPageSize: number
+    /** Accounts on a page at most. */
+    readonly maxPageSize: number
+  }
   readonly totp: {
     /** Steps of 30 seconds that a code may be off, either way. */
     readonly window: number

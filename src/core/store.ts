@@ -82,6 +82,24 @@ export interface CustomAttribute extends CustomAttributeValue {
   readonly lastModified: Date
 }
 
+/** Which accounts a search is for. Null stands for accounts that do not have the attribute. */
+export interface AccountFilter {
+  /** Attributes that must be equal, as the database compares; names are not among them. */
+  readonly equal: Readonly<Record<string, string | null>>
+  /** Names, compared without regard to case or spaces around them. */
+  readonly names: Readonly<Record<string, string | null>>
+  /** Whether all names must match, or one of them. */
+  readonly nameOp: 'and' | 'or'
+  /** Whether a name must match as a whole, or contain what is searched for. */
+  readonly isNameExact: boolean
+}
+
+/** A part of what a search finds. */
+export interface Slice {
+  readonly limit: number
+  readonly offset: number
+}
+
 /** What can be read in a transaction and outside. */
 export interface Reads {
   /** A session and its account, in one read; null unless both exist. Expired sessions are returned. */
@@ -92,6 +110,13 @@ export interface Reads {
    * table is ours, everything else as the database compares.
    */
   findAccountsBy(attribute: string, value: string): Promise<readonly Account[]>
+  /** How many accounts a search finds. */
+  countAccounts(filter: AccountFilter): Promise<number>
+  /**
+   * Accounts that a search finds, in a stable order: by display name without regard to case, accounts without one first;
+   * then by username.
+   */
+  searchAccounts(filter: AccountFilter, slice: Slice): Promise<readonly Account[]>
   /** Whether an account other than `exceptId` has this value in `username` or `email`. */
   isTaken(attribute: 'username' | 'email', value: string, exceptId: string | null): Promise<boolean>
   /** Sessions that have not expired, oldest first. */

@@ -22,6 +22,7 @@ import type { Core } from './core.ts'
 import { type GrantPatch, updateGrants } from './grants/patch.ts'
 import type { FormSchema } from './schema/form.ts'
 import type { User, UserPatch } from './schema/user.gen.ts'
+import { type SearchInput, type SearchResult, searchUsers } from './search/search.ts'
 import { type LoginResult, login, logout } from './sessions/login.ts'
 import { buildTotpApi, codeIn, type TotpApi } from './totp/api.ts'
 
@@ -100,6 +101,12 @@ export interface UserApi extends TotpApi {
       readonly patch: GrantPatch
     },
   ): Promise<UpdateResult>
+  /**
+   * Accounts by what they are called, or all of them, a page at a time; super-users only.
+   *
+   * @throws SsoError `super_user_required`, `input_invalid`, or `attribute_unknown` for a criterion that is none
+   */
+  search(input: Caller & SearchInput): Promise<SearchResult>
   /** Creates a regular account; super-users only. @throws SsoError `super_user_required`, `username_taken` */
   createUser(
     input: Caller & {
@@ -222,6 +229,11 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
     getAudit: ({ before = null, limit = MOST_AUDIT_RECORDS, ...input }) =>
       readAudit(core, { ...about(input as CallerOn), before, limit }),
     updateGrants: ({ patch, ...input }) => updateGrants(core, { ...about(input as CallerOn), patch: { ...patch } }),
+    search: ({ criteria, nameOp, isNameExact, paginate, curPage, pageSize, ...caller }) =>
+      searchUsers(core, {
+        ...call(caller as Caller),
+        search: { criteria, nameOp, isNameExact, paginate, curPage, pageSize },
+      }),
     createUser: async ({ data, autoApprove = false, dryRun = false, totpCode, ...caller }) => {
       const request = { ...call(caller as Caller), operation: 'create_user', data, autoApprove } as const
       const demands = { isDryRun: dryRun }

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import type { Attribute, Catalogue } from '../core/schema/catalogue.ts'
-import { identityKey } from '../core/schema/text.ts'
+import { identityKey, searchKey } from '../core/schema/text.ts'
 import type { StoredUser } from '../core/schema/user.gen.ts'
 import type { Account, Columns } from '../core/store.ts'
 import { canonicalId } from './codecs.ts'
@@ -22,7 +22,6 @@ export class AccountStatements {
   readonly remove: Statement
   readonly removeSide: Statement | null
   readonly #db: Knex
-  readonly #catalogue: Catalogue
   readonly #emailIsUnique: boolean
   readonly #read: readonly Place[]
   readonly #zoned: ReadonlySet<string>
@@ -35,7 +34,6 @@ export class AccountStatements {
   constructor(db: Knex, catalogue: Catalogue, layout: Layout, emailIsUnique: boolean) {
     this.layout = layout
     this.#db = db
-    this.#catalogue = catalogue
     this.#emailIsUnique = emailIsUnique
     this.#read = [...layout.places.values()]
     this.#extras = [...catalogue.values()].filter(({ name }) => name !== 'user_id' && !layout.places.has(name))
@@ -44,17 +42,17 @@ export class AccountStatements {
     this.#passwordIsSet = this.#read.findIndex(({ attribute }) => attribute.name === 'password_is_set')
 
     const { idColumn } = layout
-    this.byId = prepare((bind) => this.#select().where(`u.${idColumn}`, bind('id')))
+    this.byId = prepare((bind) => this.select().where(`u.${idColumn}`, bind('id')))
     const isJoined = layout.side !== null && layout.dialect !== 'sqlite'
     this.lock = isJoined
       ? prepare((bind) => db(layout.users).where(idColumn, bind('id')).select(idColumn).forUpdate())
       : null
     const locks = !isJoined && layout.dialect !== 'sqlite'
     this.byIdLocked = locks
-      ? prepare((bind) => this.#select().where(`u.${idColumn}`, bind('id')).forUpdate())
+      ? prepare((bind) => this.select().where(`u.${idColumn}`, bind('id')).forUpdate())
       : this.byId
     this.bySession = prepare((bind) =>
-      this.#select()
+      this.select()
         .select(SESSION_COLUMNS.map((name) => `s.${name} as s_${name}`))
         .join(`${layout.table('session')} as s`, 's.user_id', `u.${idColumn}`)
         .where('s.ust_hash', bind('hash')),
@@ -79,7 +77,7 @@ export class AccountStatements {
     const { column, place, isKey } = this.#searchable(name)
     let statement = this.#finders.get(name)
     if (!statement) {
-      statement = prepare((bind) => this.#select().where(column, bind('value')).limit(2))
+      statement = prepare((bind) => this.select().where(column, bind('value')).limit(2))
       this.#finders.set(name, statement)
     }
     return { statement, encode: (value) => (isKey ? identityKey(value) : place.codec.encode(value.normalize('NFC'))) }
@@ -161,11 +159,19 @@ export class AccountStatements {
     return { statement, value: encode(value) }
   }
 
-  #select(): Knex.QueryBuilder {
+  /** The accounts' table as `u`, and beside a host's the side table as `a`. */
+  from(): Knex.QueryBuilder {
     const { users, idColumn, side } = this.layout
+    const query = this.#db({ u: users })
+    return side === null ? query : query.leftJoin(`${side} as a`, 'a.user_id', `u.${idColumn}`)
+  }
+
+  /** All that `decode` needs. */
+  select(): Knex.QueryBuilder {
+    const { idColumn, side } = this.layout
     const isOwn = side === null
     const source = isOwn ? 'u' : 'a'
-    const query = this.#db({ u: users }).select([
+    return this.from().select([
       `u.${idColumn} as c_id`,
       isOwn ? 'u.row_version as c_version' : 'a.user_id as c_version',
       isOwn ? 'u.user_id as c_side' : 'a.user_id as c_side',
@@ -175,7 +181,6 @@ export class AccountStatements {
         return isZoned ? this.#db.raw('UNIX_TIMESTAMP(??) as ??', [name, `c${index}`]) : `${name} as c${index}`
       }),
     ])
-    return isOwn ? query : query.leftJoin(`${side} as a`, 'a.user_id', `u.${idColumn}`)
   }
 
   #searchable(name: string) {
@@ -206,19 +211,20 @@ export class AccountStatements {
       const holder = this.layout.side === null ? users : side
       holder['extra'] = JSON.stringify({ ...extra, ...loose })
     }
-    if (this.layout.side === null) Object.assign(users, this.#shadows(columns))
+    for (const [name, { table, column, isOurs }] of this.layout.shadows) {
+      if (!isOurs || columns[name] === undefined) continue
+      ;(table === 'users' ? users : side)[column] = columns[name] === null ? null : searchKey(columns[name] as string)
+    }
+    if (this.layout.side === null) Object.assign(users, this.#keys(columns))
     return { users, side }
   }
 
-  #shadows(columns: Columns): Record<string, unknown> {
-    const shadows: Record<string, unknown> = {}
-    for (const [name, value] of Object.entries(columns)) {
-      if (name === 'username') shadows['username_key'] = identityKey(value as string)
-      if (name === 'email')
-        shadows['email_key'] = this.#emailIsUnique && value !== null ? identityKey(value as string) : null
-      if (this.#catalogue.get(name)?.search) shadows[`${name}_upper`] = upper(value)
+  #keys({ username, email }: Columns): Record<string, unknown> {
+    const emailKey = () => (this.#emailIsUnique && email !== null ? identityKey(email as string) : null)
+    return {
+      ...(username === undefined ? {} : { username_key: identityKey(username as string) }),
+      ...(email === undefined ? {} : { email_key: emailKey() }),
     }
-    return shadows
   }
 
   #write(
@@ -269,7 +275,6 @@ type Bind = Parameters<Build>[0]
 // Id, version, side row and extra come before the attributes.
 const LEADING_COLUMNS = 4
 const MOST_WRITERS = 500
-const LONGEST_UPPER = 191
 
 /** Values of columns, under names that no key parameter has. */
 function prefixed(values: Columns): Columns {
@@ -282,10 +287,6 @@ function add(write: Write, parameters: Columns): Write {
 
 function isNothing(stored: unknown): boolean {
   return stored === null || stored === undefined
-}
-
-function upper(value: unknown): string | null {
-  return value === null ? null : [...(value as string).toUpperCase()].slice(0, LONGEST_UPPER).join('')
 }
 
 function fromExtra({ kind, fallback }: Attribute, value: unknown): unknown {

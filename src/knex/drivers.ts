@@ -186,7 +186,8 @@ function builder(db: Knex): Driver {
   }
   return {
     async execute(connection, { build }, parameters) {
-      const query = build((name) => parameters[name] as never).connection(connection)
+      const given = (name: string) => parameters[name] as never
+      const query = build(given, given).connection(connection)
       const answer: unknown = await query.options(readOptions(connection)).catch((error: unknown) => {
         if (isIncomparable(error)) return []
         throw error

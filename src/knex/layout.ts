@@ -31,6 +31,14 @@ export interface Place {
   readonly isZoned: boolean
 }
 
+/** Where the form of a name is kept that it is searched by. */
+export interface Shadow {
+  readonly table: 'users' | 'side'
+  readonly column: string
+  /** Whether the package writes it; a host's database keeps its own. */
+  readonly isOurs: boolean
+}
+
 /** Where everything is stored: the outcome of mapping and examination. */
 export interface Layout {
   readonly dialect: Dialect
@@ -44,6 +52,8 @@ export interface Layout {
   readonly side: string | null
   /** Places by attribute; attributes that are not here are kept in the column `extra`. */
   readonly places: ReadonlyMap<string, Place>
+  /** Shadow columns by attribute; names of a host's table need not have one. */
+  readonly shadows: ReadonlyMap<string, Shadow>
   /** Attribute by the column whose unique index may refuse it. */
   readonly uniqueColumns: ReadonlyMap<string, string>
   /** Name of one of the package's tables. */
@@ -72,6 +82,7 @@ export function ownLayout(catalogue: Catalogue, dialect: Dialect, prefix: string
     usesUuids: false,
     side: null,
     places: new Map(stored(catalogue).map((attribute) => [attribute.name, ownPlace(attribute, 'users', dialect)])),
+    shadows: new Map(searchable(catalogue).map(({ name }) => [name, ownShadow(name, 'users')])),
     uniqueColumns: new Map([
       ['username_key', 'username'],
       ['email_key', 'email'],
@@ -105,6 +116,12 @@ export function hostLayout(
       })
     } else if (!attribute.custom) places.set(attribute.name, ownPlace(attribute, 'side', dialect))
   }
+  const shadows = new Map<string, Shadow>()
+  for (const { name } of searchable(catalogue)) {
+    const column = mapping.columns[shadowName(name)]
+    if (places.get(name)?.table === 'side') shadows.set(name, ownShadow(name, 'side'))
+    else if (column) shadows.set(name, { table: 'users', column, isOurs: false })
+  }
   const id = columns.get(idColumn)
   const idKind = idKindOf(id?.type ?? '', dialect) ?? 'string'
   const own = [...places.values()].filter((place) => place.table === 'users')
@@ -116,6 +133,7 @@ export function hostLayout(
     usesUuids: idKind === 'uuid' || (id !== undefined && takesUuids(id)),
     side: table('account'),
     places,
+    shadows,
     uniqueColumns: new Map(own.map(({ column, attribute }) => [column, attribute.name])),
     table,
   }
@@ -140,6 +158,20 @@ export function hostColumn(
 /** Attributes with a column in our own tables. */
 export function stored(catalogue: Catalogue): readonly Attribute[] {
   return [...catalogue.values()].filter(({ name, custom }) => !custom && name !== 'user_id')
+}
+
+/** Names that are searched without regard to case. */
+export function searchable(catalogue: Catalogue): readonly Attribute[] {
+  return stored(catalogue).filter(({ search }) => search)
+}
+
+/** What the shadow column of a name is called, in our tables and in `users.columns`. */
+export function shadowName(attribute: string): string {
+  return `${attribute}_upper`
+}
+
+function ownShadow(attribute: string, table: Shadow['table']): Shadow {
+  return { table, column: shadowName(attribute), isOurs: true }
 }
 
 function ownPlace(attribute: Attribute, table: 'users' | 'side', dialect: Dialect): Place {

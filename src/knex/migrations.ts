@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import type { Catalogue } from '../core/schema/catalogue.ts'
 import { KEY_EXPANSION } from '../core/schema/text.ts'
 import { isTransient } from './failures.ts'
-import { type Layout, stored } from './layout.ts'
+import { type Layout, searchable, shadowName, stored } from './layout.ts'
 
 const ID_LENGTH = 191
 const HASH_LENGTH = 64
@@ -43,7 +43,7 @@ export async function migrate(
   const rows: readonly object[] = await db(record).select('name')
   const done = new Set(rows.map((row) => Object.values(row)[0]))
 
-  for (const { name, up } of migrations(layout, catalogue, idCollation)) {
+  for (const { name, up } of migrations(db, layout, catalogue, idCollation)) {
     if (done.has(name)) continue
     await build(db, up)
     await unlessThere(() => db(record).insert({ name, migration_time: new Date().toISOString() }))
@@ -80,7 +80,12 @@ function isThere(error: unknown): boolean {
   return THERE.test(code) || /already exists|there is already|errno: 121/i.test(message)
 }
 
-function migrations(layout: Layout, catalogue: Catalogue, idCollation: IdCollation | null): readonly Migration[] {
+function migrations(
+  db: Knex,
+  layout: Layout,
+  catalogue: Catalogue,
+  idCollation: IdCollation | null,
+): readonly Migration[] {
   const { table } = layout
   const ownAccounts = layout.side === null
 
@@ -104,22 +109,38 @@ function migrations(layout: Layout, catalogue: Catalogue, idCollation: IdCollati
     time(builder, 'expiration_time')
   }
 
+  const shadowColumns = (builder: Knex.CreateTableBuilder) => {
+    for (const { name } of searchable(catalogue)) {
+      orderedColumn(builder, shadowName(name), ID_LENGTH * KEY_EXPANSION, layout)
+    }
+  }
+
   const accounts: Migration = ownAccounts
     ? {
         name: 'user_001',
         up: createTable(layout, table('user'), (builder) => {
           builder.string('user_id', ID_LENGTH).primary(key(table('user')))
           for (const attribute of stored(catalogue)) {
-            const column = attributeColumn(builder, attribute, layout)
+            const isOrdered = attribute.name === 'username'
+            const column = isOrdered
+              ? orderedColumn(builder, attribute.name, ID_LENGTH, layout)
+              : attributeColumn(builder, attribute, layout)
             if (!attribute.nullable && attribute.fallback !== null) column.notNullable()
           }
           builder.string('username_key', ID_LENGTH * KEY_EXPANSION).notNullable()
           builder.string('email_key', 254 * KEY_EXPANSION)
-          for (const { name, search } of stored(catalogue)) if (search) builder.string(`${name}_upper`, ID_LENGTH)
+          shadowColumns(builder)
           builder.text('extra')
           builder.integer('row_version').notNullable().defaultTo(1)
           builder.unique(['username_key'], { indexName: `${table('user')}_username_key_unique` })
           builder.unique(['email_key'], { indexName: `${table('user')}_email_key_unique` })
+          for (const name of ['email', 'approval_status', 'sign_up_status']) {
+            builder.index([name], `${table('user')}_${name}_index`)
+          }
+          for (const { name } of searchable(catalogue)) {
+            const columns = name === 'display_name' ? listing(db, layout) : [shadowName(name)]
+            builder.index(columns as string[], `${table('user')}_${name}_index`)
+          }
         }),
       }
     : {
@@ -130,6 +151,10 @@ function migrations(layout: Layout, catalogue: Catalogue, idCollation: IdCollati
             .primary(key(table('account')))
           for (const attribute of stored(catalogue)) attributeColumn(builder, attribute, layout)
           builder.text('extra')
+          shadowColumns(builder)
+          for (const { name } of searchable(catalogue)) {
+            builder.index([shadowName(name)], `${table('account')}_${name}_index`)
+          }
         }),
       }
 
@@ -250,6 +275,27 @@ function attributeColumn(
   return kind === 'json' || length > 255 || (secret && name !== 'password')
     ? builder.text(name)
     : builder.string(name, length)
+}
+
+/** Text in the order of its code points, which is the same everywhere. */
+function orderedColumn(
+  builder: Knex.CreateTableBuilder,
+  name: string,
+  length: number,
+  { dialect }: Layout,
+): Knex.ColumnBuilder {
+  if (dialect === 'postgres') return builder.specificType(name, `varchar(${length}) collate "C"`)
+  return builder.string(name, length)
+}
+
+/**
+ * What accounts are listed by, so that a page is read off an index, which has the ids, too. InnoDB adds them by itself,
+ * and has no room for them here.
+ */
+function listing(db: Knex, { dialect }: Layout): readonly (string | Knex.Raw)[] {
+  const name = shadowName('display_name')
+  if (dialect === 'postgres') return [db.raw('?? nulls first', [name]), 'username', 'user_id']
+  return dialect === 'sqlite' ? [name, 'username', 'user_id'] : [name, 'username']
 }
 
 function timeColumn(builder: Knex.CreateTableBuilder, name: string, { dialect }: Layout): Knex.ColumnBuilder {

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import type { Attribute } from '../core/schema/catalogue.ts'
+import { KEY_EXPANSION } from '../core/schema/text.ts'
 import { type Dialect, dialectOf } from './codecs.ts'
 import type { ColumnInfo } from './layout.ts'
 
@@ -8,6 +9,8 @@ export interface Remedies {
   /** @param likely a column that might hold the id already */
   readonly addId: (column: string, likely: string | null) => string
   readonly addColumn: (column: string, attribute: Pick<Attribute, 'kind' | 'maxLength'>) => string
+  /** A column that the database keeps, and searches names in. @returns its name and the statements that make it */
+  readonly addShadow: (column: string) => { readonly column: string; readonly statements: string }
   readonly widen: (column: string, info: ColumnInfo, length: number) => string
 }
 
@@ -29,6 +32,15 @@ export function remediesFor(db: Knex, tableName: string): Remedies {
 
     addColumn: (column, attribute) => add(column, typeOf(attribute, dialect)),
 
+    addShadow(column) {
+      const shadow = `${column}_upper`
+      const [collation, kept] = GENERATED[dialect]
+      const definition = `VARCHAR(${LONGEST_SHADOW})${collation} GENERATED ALWAYS AS (UPPER(TRIM(${quoted(column)}))) ${kept}`
+      const nulls = dialect === 'postgres' ? ' NULLS FIRST' : ''
+      const index = `CREATE INDEX ${quoted(`${shadow}_index`)} ON ${table} (${quoted(shadow)}${nulls})`
+      return { column: shadow, statements: `${add(shadow, definition)}; ${index}` }
+    },
+
     widen(column, info, length) {
       const [name, type] = [quoted(column), `VARCHAR(${length})`]
       if (dialect === 'mysql') {
@@ -47,6 +59,16 @@ export function remediesFor(db: Knex, tableName: string): Remedies {
       ].join('; ')
     },
   }
+}
+
+const LONGEST_SHADOW = 191 * KEY_EXPANSION
+
+/** Collation and kind of a generated column: compared letter by letter, and SQLite adds none that is stored. */
+const GENERATED: Record<Dialect, readonly [collation: string, kept: string]> = {
+  mysql: [' CHARACTER SET utf8mb4 COLLATE utf8mb4_bin', 'STORED'],
+  postgres: [' COLLATE "C"', 'STORED'],
+  sqlite: ['', 'VIRTUAL'],
+  other: ['', 'STORED'],
 }
 
 /** What MySQL would otherwise take from a column that is modified. MariaDB gives defaults as SQL, MySQL as text. */

@@ -9,8 +9,8 @@ export interface Result {
   readonly affected: number
 }
 
-/** A query with named parameters; `bind` stands for a parameter's value. */
-export type Build = (bind: (name: string) => never) => Knex.QueryBuilder
+/** A query with named parameters; `bind` stands for a parameter's value, `bindInteger` where Knex wants a number. */
+export type Build = (bind: (name: string) => never, bindInteger: (name: string) => number) => Knex.QueryBuilder
 
 /** A statement as its driver takes it. */
 export interface Compiled {
@@ -34,17 +34,25 @@ export interface Runner {
 }
 
 const MARK = '\u0001parameter '
+const FIRST_INTEGER_MARK = 9_000_000_000_000_000
 
 /**
  * Compiles a query. Building, hooks and transactions of Knex cost more than the databases do, so the request path must
  * not pay for them again.
  */
 export function prepare(build: Build): Statement {
-  const query = build((name) => `${MARK}${name}` as never)
-  const { sql, bindings } = query.toSQL().toNative()
-  const slots = bindings.map((value: unknown) =>
-    typeof value === 'string' && value.startsWith(MARK) ? { parameter: value.slice(MARK.length) } : { constant: value },
+  const integers: string[] = []
+  const query = build(
+    (name) => `${MARK}${name}` as never,
+    (name) => FIRST_INTEGER_MARK + integers.push(name) - 1,
   )
+  const { sql, bindings } = query.toSQL().toNative()
+  const slots = bindings.map((value: unknown) => {
+    const integer = typeof value === 'number' ? integers[value - FIRST_INTEGER_MARK] : undefined
+    if (integer !== undefined) return { parameter: integer }
+    const isMark = typeof value === 'string' && value.startsWith(MARK)
+    return isMark ? { parameter: value.slice(MARK.length) } : { constant: value }
+  })
   return { compiled: { sql, slots }, build }
 }
 

@@ -13,6 +13,8 @@ import { migrate } from './migrations.ts'
 import { OwnStatements } from './own-statements.ts'
 import { remediesFor } from './remedies.ts'
 import { Seam } from './seam.ts'
+import { SearchStatements } from './search.ts'
+import { shadowFindings } from './shadows.ts'
 import type { Runner } from './statements.ts'
 import { type InsertOptions, type Open, TransactionOn } from './transaction.ts'
 
@@ -72,6 +74,8 @@ export function buildStore(options: StoreOptions): Store {
     findSession: (hash) => reads((on) => on.findSession(hash)),
     findAccount: (userId) => reads((on) => on.findAccount(userId)),
     findAccountsBy: (attribute, value) => reads((on) => on.findAccountsBy(attribute, value)),
+    countAccounts: (filter) => reads((on) => on.countAccounts(filter)),
+    searchAccounts: (filter, slice) => reads((on) => on.searchAccounts(filter, slice)),
     isTaken: (attribute, value, exceptId) => reads((on) => on.isTaken(attribute, value, exceptId)),
     sessionsOf: (userId, now) => reads((on) => on.sessionsOf(userId, now)),
     touchSession: (hash, now) => reads((on) => on.touchSession(hash, now)),
@@ -111,6 +115,9 @@ async function openStore(options: StoreOptions): Promise<{ open: Open; readiness
     if (errors.length > 0) throw new SsoError('table_unfit', { message: errors.map(described).join('\n') })
 
     layout = hostLayout(catalogue, dialect, prefix, users, columns)
+    findings.push(...(await shadowFindings(db, layout, users, remedies)))
+    const missing = findings.find(({ severity }) => severity === 'error')
+    if (missing) throw new SsoError('table_unfit', { message: described(missing) })
     idCollation = await readIdCollation(db, dialect, users.table, layout.idColumn)
     tighten(options, layout, columns)
   }
@@ -122,10 +129,9 @@ async function openStore(options: StoreOptions): Promise<{ open: Open; readiness
   }
   await migrate(db, layout, catalogue, idCollation)
   const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
-  return {
-    open: { accounts, own: new OwnStatements(db, layout), audit: new AuditStatements(db, layout), layout },
-    readiness: { findings },
-  }
+  const search = new SearchStatements(db, layout, accounts)
+  const own = new OwnStatements(db, layout)
+  return { open: { accounts, search, own, audit: new AuditStatements(db, layout), layout }, readiness: { findings } }
 }
 
 /** What a column cannot hold is refused before the database sees it: SQLite would keep it, MySQL might cut it. */

@@ -2,12 +2,14 @@ import type { AuditRecord } from '../core/audit/record.ts'
 import type { StoredUser } from '../core/schema/user.gen.ts'
 import type {
   Account,
+  AccountFilter,
   AclKind,
   AttributeOwner,
   Columns,
   CustomAttributeValue,
   RoleGrant,
   Session,
+  Slice,
   StateChange,
   Transaction,
 } from '../core/store.ts'
@@ -15,11 +17,13 @@ import type { AccountStatements, Write } from './accounts.ts'
 import type { AuditStatements } from './audit-statements.ts'
 import type { Layout } from './layout.ts'
 import type { OwnStatements } from './own-statements.ts'
+import type { SearchStatements } from './search.ts'
 import type { Runner, Statement } from './statements.ts'
 
 /** Everything that was prepared when the store was opened. */
 export interface Open {
   readonly accounts: AccountStatements
+  readonly search: SearchStatements
   readonly own: OwnStatements
   readonly audit: AuditStatements
   readonly layout: Layout
@@ -77,6 +81,18 @@ export class TransactionOn implements Transaction {
     return rows
       .map((row) => accounts.decode(row))
       .filter(({ values }) => endSpaces(values[attribute as keyof StoredUser]) === endSpaces(value))
+  }
+
+  async countAccounts(filter: AccountFilter) {
+    const { statement, parameters } = this.#open.search.count(filter)
+    const { rows } = await this.#runner.run(statement, parameters)
+    return Number(rows[0]?.[0] ?? 0)
+  }
+
+  async searchAccounts(filter: AccountFilter, slice: Slice) {
+    const { statement, parameters } = this.#open.search.page(filter, slice)
+    const { rows } = await this.#runner.run(statement, parameters)
+    return rows.map((row) => this.#open.accounts.decode(row))
   }
 
   async isTaken(attribute: 'username' | 'email', value: string, exceptId: string | null) {

@@ -46,6 +46,15 @@ export const ENDPOINTS: readonly Endpoint[] = [
   },
   { method: 'DELETE', path: '/user', schema: 'delete-user', does: 'Deletes an account', who: 'super-user' },
   {
+    method: 'GET',
+    path: '/user/search',
+    schema: 'search-users',
+    does: 'Searches for accounts',
+    who: 'super-user',
+    replies:
+      '`result`, `total`, `num_pages`, `page_size`, `cur_page`, `has_prev_page`, `has_next_page`, `prev_page` (0 on the first page), `next_page` (null on the last)',
+  },
+  {
     method: 'PATCH',
     path: '/user/password',
     schema: 'change-password',

@@ -92,6 +92,7 @@ export type Operation =
   | 'set_attributes'
   | 'get_session_attributes'
   | 'set_session_attributes'
+  | 'search_users'
 
 /** Stands for every secret value. */
 export const REDACTED = '[redacted]'

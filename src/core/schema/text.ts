@@ -29,7 +29,15 @@ export function identityKey(text: string): string {
   return text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC')
 }
 
-/** How many times as wide as an identity the column of its key is. */
+/**
+ * The form under which names are searched: without spaces around it and upper-cased. JavaScript does it on both sides of
+ * the comparison, as databases do not agree on letters beyond ASCII.
+ */
+export function searchKey(text: string): string {
+  return text.normalize('NFC').trim().toUpperCase().normalize('NFC')
+}
+
+/** How many times as wide as a text the column of its identity key or search key is. */
 export const KEY_EXPANSION = 3
 
 /** Length in characters, as databases count them. */

@@ -124,6 +124,10 @@ export interface User {
   readonly totp_label: string | null
   /** A code of the present totp_key has been accepted. */
   readonly totp_is_proved?: boolean
+  /** Kept for clients of Zato; without effect here. */
+  readonly is_rate_limit_active?: boolean
+  /** Kept for clients of Zato; without effect here. */
+  readonly rate_limit_def?: string | null
 }
 
 /** What an update may name. An absent key is not touched; null is stored as NULL. */

@@ -56,13 +56,27 @@ const TO_SUPER_USERS = [
 /** Fields that the reply to POST /user leaves out (contract section 8.4). */
 export const NOT_ON_CREATION: readonly string[] = ['locked_time', 'locked_by', 'creation_ctx']
 
+// Contract section 8.10: only a search shows them.
+const FOUND = [...TO_SUPER_USERS, 'is_rate_limit_active', 'rate_limit_def']
+
+/** An account that was found by a search. */
+export function foundFields(catalogue: Catalogue, user: User): Record<string, unknown> {
+  return fieldsOf(catalogue, user, FOUND)
+}
+
 /** An account in Zato's fields, with the host's own attributes after them. */
 export function userFields(catalogue: Catalogue, user: User, without: readonly string[] = []): Record<string, unknown> {
-  const isForSuperUser = 'is_super_user' in user
-  const custom = [...catalogue.values()].filter(({ custom }) => custom).map(({ name }) => name)
-  const names = [...(isForSuperUser ? TO_SUPER_USERS : TO_SELF), ...custom].filter(
-    (name) => name in user && !without.includes(name),
+  const names = 'is_super_user' in user ? TO_SUPER_USERS : TO_SELF
+  return fieldsOf(
+    catalogue,
+    user,
+    names.filter((name) => !without.includes(name)),
   )
+}
+
+function fieldsOf(catalogue: Catalogue, user: User, own: readonly string[]): Record<string, unknown> {
+  const custom = [...catalogue.values()].filter(({ custom }) => custom).map(({ name }) => name)
+  const names = [...own, ...custom].filter((name) => name in user)
   return Object.fromEntries(names.map((name) => [name, written(name, user[name as keyof User])]))
 }
 

@@ -14,6 +14,7 @@ import { endpointMaker, type Rules } from './endpoint.ts'
 import { zatoFail } from './failures.ts'
 import { booleanIn, codeIn, hasId, idIn, integerIn, metadataIn, textIn } from './input.ts'
 import { sendOk, userFields } from './output.ts'
+import { searchEndpoint } from './search.ts'
 import { sessionRoutes } from './sessions.ts'
 
 // These endpoints say "invalid input" to a regular user who reaches for another (contract sections 8.5, 8.7, 8.9).
@@ -88,6 +89,8 @@ export function zatoRouter(edge: Edge): Router {
       ),
       delete: byId('delete_user', (call) => deleteAccount(core, call)),
     },
+
+    '/user/search': { get: searchEndpoint(core, endpoint) },
 
     '/user/password': {
       patch: endpoint(
