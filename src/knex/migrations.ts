@@ -138,8 +138,7 @@ function migrations(
             builder.index([name], `${table('user')}_${name}_index`)
           }
           for (const { name } of searchable(catalogue)) {
-            const columns = name === 'display_name' ? listing(db, layout) : [shadowName(name)]
-            builder.index(columns as string[], `${table('user')}_${name}_index`)
+            builder.index(searchedBy(db, layout, name) as string[], `${table('user')}_${name}_index`)
           }
         }),
       }
@@ -289,13 +288,14 @@ function orderedColumn(
 }
 
 /**
- * What accounts are listed by, so that a page is read off an index, which has the ids, too. InnoDB adds them by itself,
- * and has no room for them here.
+ * Columns of the index on a name. Accounts are listed by display name and username, so that a page is read off the index
+ * with the ids that it has, too; InnoDB adds those by itself, and has no room for them here.
  */
-function listing(db: Knex, { dialect }: Layout): readonly (string | Knex.Raw)[] {
-  const name = shadowName('display_name')
-  if (dialect === 'postgres') return [db.raw('?? nulls first', [name]), 'username', 'user_id']
-  return dialect === 'sqlite' ? [name, 'username', 'user_id'] : [name, 'username']
+function searchedBy(db: Knex, { dialect }: Layout, name: string): readonly (string | Knex.Raw)[] {
+  const shadow = shadowName(name)
+  const ids = dialect === 'postgres' || dialect === 'sqlite' ? ['user_id'] : []
+  if (name !== 'display_name') return [shadow, ...ids]
+  return [dialect === 'postgres' ? db.raw('?? nulls first', [shadow]) : shadow, 'username', ...ids]
 }
 
 function timeColumn(builder: Knex.CreateTableBuilder, name: string, { dialect }: Layout): Knex.ColumnBuilder {

@@ -14,20 +14,25 @@ interface Condition {
   readonly parameters: Columns
 }
 
+/** Something that accounts are ordered by. */
+interface Ordered {
+  readonly column: Knex.Raw
+  readonly isNullable: boolean
+}
+
 /** Searches for accounts. A statement is compiled once for each set of criteria; all values are bound. */
 export class SearchStatements {
   readonly #db: Knex
   readonly #layout: Layout
   readonly #accounts: AccountStatements
-  readonly #order: Knex.Raw
+  readonly #listing: readonly Ordered[]
   readonly #statements = new Map<string, Statement>()
 
   constructor(db: Knex, layout: Layout, accounts: AccountStatements) {
     this.#db = db
     this.#layout = layout
     this.#accounts = accounts
-    const listing = this.#listing()
-    this.#order = db.raw(listing.map(() => '?').join(', '), [...listing])
+    this.#listing = this.#listedBy()
   }
 
   /** How many accounts match. */
@@ -38,10 +43,19 @@ export class SearchStatements {
   /** The accounts of one page. Their ids are read off an index before anything else of them is. */
   page(filter: AccountFilter, { limit, offset }: Slice): Write {
     const id = `u.${this.#layout.idColumn}`
+    const listing = this.#listing.map(({ column }, index) => this.#db.raw('? as ??', [column, `l${index}`]))
+    // By columns of the page: a database that could have these rows in order from an index would read all of it.
+    const again = this.#listing.map(({ isNullable }, index) => ({ column: this.#db.raw('??', [`p.l${index}`]), isNullable }))
     const { statement, parameters } = this.#search('page', filter, (where, bindInteger) => {
-      const ids = where(this.#accounts.from()).select(`${id} as page_id`)
-      const page = ids.orderByRaw(this.#order).limit(bindInteger('limit')).offset(bindInteger('offset'))
-      return this.#accounts.select().join(page.as('p'), 'p.page_id', id).orderByRaw(this.#order)
+      const from = this.#accounts.from()
+      // The limit limits nothing: it keeps the databases from making one query of the two.
+      const matches = () => where(this.#accounts.from()).select(`${id} as match_id`).limit(MOST_ROWS).as('m')
+      const matching = hasScan(filter) ? from.join(matches(), 'm.match_id', id) : where(from)
+      const page = matching.select([`${id} as page_id`, ...listing]).orderByRaw(this.#order(this.#listing))
+      return this.#accounts
+        .select()
+        .join(page.limit(bindInteger('limit')).offset(bindInteger('offset')).as('p'), 'p.page_id', id)
+        .orderByRaw(this.#order(again))
     })
     return { statement, parameters: { ...parameters, limit, offset } }
   }
@@ -108,13 +122,17 @@ export class SearchStatements {
   }
 
   /** Columns that accounts are listed by. Usernames of our own table are unique, so nothing comes after them. */
-  #listing(): readonly Knex.Raw[] {
+  #listedBy(): readonly Ordered[] {
     const { side, idColumn } = this.#layout
-    const name = this.#nullsFirst(this.#comparable('display_name'))
+    const name = { column: this.#comparable('display_name'), isNullable: true }
     const username = this.#column(this.#placeOf('username'))
-    if (side === null) return [name, username]
-    const time = this.#nullsFirst(this.#column(this.#placeOf('sign_up_time')))
-    return [name, this.#binary(username), time, this.#db.raw('??', [`u.${idColumn}`])]
+    if (side === null) return [name, { column: username, isNullable: false }]
+    return [
+      name,
+      { column: this.#binary(username), isNullable: false },
+      { column: this.#column(this.#placeOf('sign_up_time')), isNullable: true },
+      { column: this.#db.raw('??', [`u.${idColumn}`]), isNullable: false },
+    ]
   }
 
   /** What a name is compared and listed by: its shadow column, or what the database makes of the name itself. */
@@ -132,9 +150,14 @@ export class SearchStatements {
     return dialect === 'mysql' ? this.#db.raw('convert(? using utf8mb4) collate utf8mb4_bin', [text]) : text
   }
 
-  /** MySQL and SQLite put null first by themselves. */
-  #nullsFirst(column: Knex.Raw): Knex.Raw {
-    return this.#layout.dialect === 'postgres' ? this.#db.raw('? nulls first', [column]) : column
+  /** Null comes first; with MySQL and SQLite by itself. */
+  #order(listing: readonly Ordered[]): Knex.Raw {
+    const isLast = this.#layout.dialect === 'postgres'
+    const parts = listing.map(({ isNullable }) => (isNullable && isLast ? '? nulls first' : '?'))
+    return this.#db.raw(
+      parts.join(', '),
+      listing.map(({ column }) => column),
+    )
   }
 
   #column({ table, column }: Pick<Place, 'table' | 'column'>): Knex.Raw {
@@ -149,6 +172,15 @@ export class SearchStatements {
 }
 
 const MOST_STATEMENTS = 500
+const MOST_ROWS = 2 ** 31 - 1
+
+/**
+ * Whether every account's name is looked at, in an index that does not have what accounts are ordered by. That index is
+ * to be read first: in the order of the page, all rows would be looked up one by one.
+ */
+function hasScan({ names, isNameExact }: AccountFilter): boolean {
+  return !isNameExact && Object.keys(names).some((name) => name !== 'display_name')
+}
 
 // Not the backslash, which MySQL takes for an escape in the statement, too, unless it is told not to.
 const ESCAPE = '!'
