@@ -45,7 +45,10 @@ export class SearchStatements {
     const id = `u.${this.#layout.idColumn}`
     const listing = this.#listing.map(({ column }, index) => this.#db.raw('? as ??', [column, `l${index}`]))
     // By columns of the page: a database that could have these rows in order from an index would read all of it.
-    const again = this.#listing.map(({ isNullable }, index) => ({ column: this.#db.raw('??', [`p.l${index}`]), isNullable }))
+    const again = this.#listing.map(({ isNullable }, index) => ({
+      column: this.#db.raw('??', [`p.l${index}`]),
+      isNullable,
+    }))
     const { statement, parameters } = this.#search('page', filter, (where, bindInteger) => {
       const from = this.#accounts.from()
       // The limit limits nothing: it keeps the databases from making one query of the two.

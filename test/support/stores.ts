@@ -55,14 +55,14 @@ export function idColumnOf(table: Table): string {
 }
 
 /** A store under the given settings, on connections of `db`. */
-export function storeOn(db: Knex, settings: StoreSettings): Store {
+export function storeOn(db: Knex, settings: StoreSettings, columns: Readonly<Record<string, string>> = {}): Store {
   const { table, tableName = 'members' } = settings
   const options: StoreOptions = {
     db,
     catalogue: CATALOGUE,
     validator: buildValidator(CATALOGUE, { checkEmail: true }),
     prefix: 'sso_',
-    users: table === 'own' ? null : { table: tableName, columns: columnsOf(table) },
+    users: table === 'own' ? null : { table: tableName, columns: { ...columnsOf(table), ...columns } },
     emailIsUnique: settings.emailIsUnique ?? true,
     usesTransactor: settings.transactor ?? false,
     prepared: settings.prepared ?? true,

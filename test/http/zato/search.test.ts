@@ -9,7 +9,13 @@ const CODE = { actor: { via: 'code', name: 'test' } } as const
 const PEOPLE = {
   adam: { display_name: 'Ada m', first_name: 'Adam', last_name: 'Smith', email: 'adam@example.com' },
   ann: { display_name: 'Ann 100% sure', first_name: 'Ann', middle_name: 'de_la', last_name: 'Ward' },
-  ben: { display_name: 'ann 1000 sure', first_name: 'BEN', middle_name: 'deXla', last_name: 'ward', email: 'ben@x.org' },
+  ben: {
+    display_name: 'ann 1000 sure',
+    first_name: 'BEN',
+    middle_name: 'deXla',
+    last_name: 'ward',
+    email: 'ben@x.org',
+  },
   eva: { display_name: 'Eva!Maria', first_name: 'Eva', last_name: 'Maria' },
   zoe: { display_name: null, first_name: 'Zoe', last_name: 'Straße' },
   kim: { display_name: null, last_name: 'ÇELİK' },
@@ -22,7 +28,7 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
     let admin: string
 
     beforeAll(async () => {
-      host = await startHost(name, { arrangement, users: [], options: { password: { hasher: fastHasher } } })
+      host = await startHost(name, { arrangement, users: [], options: { password: { hasher: fastHasher() } } })
       for (const [username, data] of Object.entries(PEOPLE)) {
         await host.sso.user.createUser({ ...CODE, data: { username, password: PASSWORD, ...data }, autoApprove: true })
         // What is put together on creation is searched for, too; here it is not wanted.
@@ -41,8 +47,10 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
       host.http.get('/zato/sso/user/search').send({ current_app: 'CRM', ust, ...fields })
     const found = async (criteria: SearchCriteria, input: SearchInput = {}) =>
       (await host.sso.user.search({ ...CODE, criteria, ...input })).users.map(({ username }) => username)
-    const part = (criteria: SearchCriteria, input: SearchInput = {}) => found(criteria, { isNameExact: false, ...input })
-    const ALL = ['admin', 'kim', 'zoe', 'adam', 'ann', 'ben', 'eva']
+    const part = (criteria: SearchCriteria, input: SearchInput = {}) =>
+      found(criteria, { isNameExact: false, ...input })
+    // The display name of admin is empty.
+    const ALL = ['kim', 'zoe', 'admin', 'adam', 'ann', 'ben', 'eva']
 
     test('without criteria, everybody is found, in the order of display names, with all that Zato has', async () => {
       const { status, body } = await search({})
@@ -73,7 +81,12 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
           ...['is_rate_limit_active', 'rate_limit_def'],
         ].sort(),
       )
-      expect(ben).toMatchObject({ user_id: await idOf(host, 'ben'), email: 'ben@x.org', is_locked: false, totp_label: '' })
+      expect(ben).toMatchObject({
+        user_id: await idOf(host, 'ben'),
+        email: 'ben@x.org',
+        is_locked: false,
+        totp_label: '',
+      })
     })
 
     test('nothing found is no error', async () => {
@@ -118,7 +131,11 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
       expect(await found(names)).toEqual([])
       expect(await found({ first_name: 'Ann', last_name: 'Ward' })).toEqual(['ann'])
       expect((await found(names, { nameOp: 'or' })).sort()).toEqual(['adam', 'ann'])
-      expect((await part({ first_name: 'ev', middle_name: 'DE' }, { nameOp: 'or' })).sort()).toEqual(['ann', 'ben', 'eva'])
+      expect((await part({ first_name: 'ev', middle_name: 'DE' }, { nameOp: 'or' })).sort()).toEqual([
+        'ann',
+        'ben',
+        'eva',
+      ])
       expect(await found({ ...names, email: 'adam@example.com' }, { nameOp: 'or' })).toEqual(['adam'])
       expect((await search({ ...names, name_op: 'or' })).body.total).toBe(2)
     })
@@ -126,8 +143,9 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
     test('addresses match exactly, and by null those who have none', async () => {
       expect(await found({ email: 'ben@x.org' })).toEqual(['ben'])
       expect(await found({ email: 'ben@x' })).toEqual([])
-      expect((await found({ email: null, display_name: null })).sort()).toEqual(['admin', 'kim', 'zoe'])
-      expect((await search({ display_name: null })).body.total).toBe(3)
+      expect(await found({ email: null, display_name: null })).toEqual(['kim', 'zoe'])
+      expect((await search({ display_name: null })).body.total).toBe(2)
+      expect(await found({ display_name: '' })).toEqual(['admin'])
       expect((await part({ middle_name: '' })).sort()).toEqual(['ann', 'ben'])
     })
 
@@ -158,7 +176,12 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
       for (const pageSize of [1, 2, 3, 4, 7, 8]) {
         const users: string[] = []
         let result = await host.sso.user.search({ ...CODE, pageSize })
-        expect(result).toMatchObject({ total: 7, numPages: Math.ceil(7 / pageSize), prevPage: null, hasPrevPage: false })
+        expect(result).toMatchObject({
+          total: 7,
+          numPages: Math.ceil(7 / pageSize),
+          prevPage: null,
+          hasPrevPage: false,
+        })
         users.push(...result.users.map(({ username }) => username))
         while (result.nextPage !== null) {
           result = await host.sso.user.search({ ...CODE, pageSize, curPage: result.nextPage })
@@ -170,9 +193,20 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
     })
 
     test('page numbers: below 1 is 1, behind the last is empty, and sizes have a limit', async () => {
-      expect((await search({ cur_page: -5, page_size: 3 })).body).toMatchObject({ cur_page: 1, prev_page: 0, next_page: 2 })
+      expect((await search({ cur_page: -5, page_size: 3 })).body).toMatchObject({
+        cur_page: 1,
+        prev_page: 0,
+        next_page: 2,
+      })
       const far = await search({ cur_page: Number.MAX_SAFE_INTEGER, page_size: '3' })
-      expect(far.body).toMatchObject({ status: 'ok', total: 7, num_pages: 3, has_prev_page: true, next_page: null, result: [] })
+      expect(far.body).toMatchObject({
+        status: 'ok',
+        total: 7,
+        num_pages: 3,
+        has_prev_page: true,
+        next_page: null,
+        result: [],
+      })
       expect((await search({ page_size: 1000 })).body.page_size).toBe(100)
       const unpaged = await search({ paginate: false, cur_page: 3, page_size: 2 })
       expect(unpaged.body).toMatchObject({ cur_page: 1, page_size: 100, total: 7, has_next_page: false })
@@ -211,8 +245,7 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
     test('only super-users search, and refusals are on record', async () => {
       const ann = await host.login('ann')
       for (const ust of ['no such session', ann, '']) {
-        const { status, body } = await search({ page_size: 'no number' }, ust)
-        if (ust === '') expect(status).toBe(403)
+        const { status, body } = await search({}, ust)
         expect({ status, body }).toMatchObject({ status: 403, body: { status: 'error', sub_status: ['E005001'] } })
         expect(body).not.toHaveProperty('result')
       }
