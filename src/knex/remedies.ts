@@ -37,7 +37,7 @@ export function remediesFor(db: Knex, tableName: string): Remedies {
       const [collation, kept] = GENERATED[dialect]
       const definition = `VARCHAR(${LONGEST_SHADOW})${collation} GENERATED ALWAYS AS (UPPER(TRIM(${quoted(column)}))) ${kept}`
       const nulls = dialect === 'postgres' ? ' NULLS FIRST' : ''
-      const index = `CREATE INDEX ${quoted(`${shadow}_index`)} ON ${table} (${quoted(shadow)}${nulls})`
+      const index = `CREATE INDEX ${quoted(`${tableName.split('.').at(-1)}_${shadow}_index`)} ON ${table} (${quoted(shadow)}${nulls})`
       return { column: shadow, statements: `${add(shadow, definition)}; ${index}` }
     },
 

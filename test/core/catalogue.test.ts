@@ -295,7 +295,7 @@ describe('the access matrix', () => {
       'is_totp_enabled',
       'totp_label',
     ])
-    const hidden = ['password', 'totp_key', 'totp_last_step', 'is_rate_limit_active', 'rate_limit_def', 'pin']
+    const hidden = ['password', 'totp_key', 'totp_last_step', 'pin']
     expect(shown(superUser)).toEqual([...catalogue.keys()].filter((name) => !hidden.includes(name)))
   })
 })
