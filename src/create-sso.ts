@@ -99,7 +99,8 @@ export function createSso(options: Options): Sso {
   return {
     ready: async () => {
       const readiness = await store.ready()
-      for (const { table, column, fault, remedy } of readiness.findings) {
+      for (const { severity, table, column, fault, remedy } of readiness.findings) {
+        if (severity === 'hint') continue
         config.edge.logger.warn(`express-sso-users: ${table}.${column}: ${fault} ${remedy}`)
       }
       return readiness

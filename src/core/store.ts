@@ -172,8 +172,8 @@ export type AclKind = 'acl' | 'group'
 
 /** Something that stands out in the host's table. */
 export interface Finding {
-  /** `error` keeps the package from starting, `notice` does not. */
-  readonly severity: 'error' | 'notice'
+  /** `error` keeps the package from starting, `notice` does not; `hint` is about speed alone, and is not logged. */
+  readonly severity: 'error' | 'notice' | 'hint'
   /** The host's table. */
   readonly table: string
   /** Its column; `*` for the table as a whole. */

@@ -23,7 +23,7 @@ export async function shadowFindings(
     const made = bare.map(({ attribute, column }) => ({ attribute, ...remedies.addShadow(column) }))
     const mapped = made.map(({ attribute, column }) => `${shadowName(attribute.name)}: '${column}'`)
     findings.push({
-      severity: 'notice',
+      severity: 'hint',
       table,
       column: '*',
       fault: `searching by ${bare.map(({ column }) => column).join(', ')} reads the whole table.`,

@@ -167,7 +167,7 @@ describe.each(databases)('names of a host table: %s', (name) => {
     const { findings } = await host.sso.ready()
     const notice = findings.filter(({ fault }) => fault.startsWith('searching'))
     expect(notice).toMatchObject([
-      { severity: 'notice', table: 'members', column: '*', fault: 'searching by full_name reads the whole table.' },
+      { severity: 'hint', table: 'members', column: '*', fault: 'searching by full_name reads the whole table.' },
     ])
     expect(notice[0]?.remedy).toMatch(/GENERATED ALWAYS AS .* CREATE INDEX .*display_name_upper: 'full_name_upper'\.$/)
   })

@@ -77,7 +77,7 @@ export function storeOn(db: Knex, settings: StoreSettings, columns: Readonly<Rec
 
 /** What stands out in a table, beside names that are searched without an index: most tables of the tests have some. */
 export function besidesSearch({ findings }: Readiness): Readiness {
-  return { findings: findings.filter(({ fault }) => !fault.startsWith('searching by')) }
+  return { findings: findings.filter(({ severity }) => severity !== 'hint') }
 }
 
 /** A host's table: ids of any type, columns for some or for all attributes, and one that the package knows nothing of. */
