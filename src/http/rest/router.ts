@@ -6,12 +6,14 @@ import { ATTRIBUTE_ROUTES } from './attributes.ts'
 import { type Route, restHandler } from './endpoint.ts'
 import { restFail } from './failures.ts'
 import { GRANT_ROUTES } from './grants.ts'
+import { SEARCH_ROUTES } from './search.ts'
 import { SESSION_ROUTES } from './sessions.ts'
 import { TOTP_ROUTES } from './totp.ts'
 
 /** Every route of the dialect. */
 export const REST_ROUTES: readonly Route[] = [
   ...SESSION_ROUTES,
+  ...SEARCH_ROUTES,
   ...ACCOUNT_ROUTES,
   ...TOTP_ROUTES,
   ...GRANT_ROUTES,

@@ -178,6 +178,39 @@ describe.each(PLACES)(`accounts (${PLACE})`, (place) => {
     })
   })
 
+  test('a super-user searches, by the names of attributes, in pages', async () => {
+    const { person, send, admin } = client
+    const people = []
+    for (const first_name of ['Zoë', 'zoe', 'ZOË']) people.push(await person({ first_name, last_name: 'Searched' }))
+    const search = async (query: string) => (await send('GET', `/users?${query}`, { as: admin })).body
+    const names = async (query: string) =>
+      (await search(query)).users.map(({ first_name }: { first_name: string }) => first_name).sort()
+    expect(await names(`first_name=${encodeURIComponent('zoë')}&last_name=searched`)).toEqual(['ZOË', 'Zoë'])
+    expect(await names('last_name=EARCH&isNameExact=false')).toEqual(['ZOË', 'Zoë', 'zoe'])
+    expect(await names('last_name=Searched&first_name=nobody&nameOp=or')).toHaveLength(3)
+    expect(await names(`username=${people[1]?.name}`)).toEqual(['zoe'])
+    const { users: _, ...page } = await search('last_name=searched&pageSize=2&curPage=2')
+    expect(page).toEqual({
+      total: 3,
+      numPages: 2,
+      pageSize: 2,
+      curPage: 2,
+      hasPrevPage: true,
+      hasNextPage: false,
+      prevPage: 1,
+      nextPage: null,
+    })
+    expect(await send('GET', '/users?first_nam=x&curPage=0&nameOp=xor', { as: admin })).toMatchObject({
+      status: 422,
+      body: {
+        errors: expect.arrayContaining(
+          ['/first_nam', '/curPage', '/nameOp'].map((pointer) => expect.objectContaining({ pointer })),
+        ),
+      },
+    })
+    expect(await send('GET', '/users', { as: people[0] as Person })).toEqual(problem(403, 'super_user_required'))
+  })
+
   test('grants are given and taken by a merge patch', async () => {
     const { person, send, admin, observe } = client
     const ada = await person()
