@@ -15,6 +15,7 @@ export function buildApp(db: Knex, sso: Sso): Express {
   // Before the routers, so that their option `authenticate` finds req.user.
   app.use(signIn.recognise)
 
+  app.use('/account', sso.rest)
   app.use('/zato/sso', sso.zato)
   app.use('/ddenterpriseapi', sso.updateuser)
 

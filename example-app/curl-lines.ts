@@ -46,6 +46,11 @@ curl -g '${updateuser}?user=admin&pass=admin&uid=thename&aclsnoselected=["acl2"]
 curl ${updateuser} -d user=admin -d pass=admin -d uid=thename --data-urlencode 'attributes={"digdashMail":"toto@digdash.com","langChoice":"1"}'
 curl ${updateuser} -u admin:admin -H 'Content-Type: application/json' -d '{"uid":"thename","attributes":{"digdashMailPassword":"s3cret"}}'
 
+# For clients of your own: tried first, then done, and found again.
+curl -X PATCH "${base}/account/me?dryRun=true" -H "Authorization: Bearer $UST" -H 'Content-Type: application/merge-patch+json' -d '{"last_name":"Newname"}'
+curl -X PATCH ${base}/account/me -H "Authorization: Bearer $UST" -H 'Content-Type: application/merge-patch+json' -d '{"last_name":"Newname"}'
+curl "${base}/account/users?last_name=NEWNAME" -H "Authorization: Bearer $ADMIN"
+
 # What came of it all.
 curl ${base}/members/${thename.id} -H "Authorization: Bearer $ADMIN"
 `

@@ -8,7 +8,14 @@ const ANY_CID = expect.stringMatching(/^[0-9a-f]{24}$/)
 const UST = /^[\w-]{43}$/
 const OK = { status: 'ok', cid: ANY_CID, sub_status: [] }
 const updated = (changed: readonly string[]) => ({ status: 'ok', cid: ANY_CID, uid: 'thename', changed })
-const refused = (code: string, title: string) => ({ type: 'about:blank', title, status: 403, code, cid: ANY_CID })
+const refused = (code: string, title: string) => ({
+  type: 'about:blank',
+  title,
+  status: 403,
+  code,
+  cid: ANY_CID,
+  errors: [],
+})
 
 /** Lines of the printed text that a shell runs. */
 function shellLines(output: string): readonly string[] {
@@ -69,7 +76,9 @@ describe.each(databases)('the lines that the example app prints, on %s', (name) 
         groups: ['group1'],
       },
       attributes: { langChoice: '1' },
+      etag: expect.stringMatching(/^"/),
     }
+    const renamed = expect.objectContaining({ username: 'myuser', last_name: 'Newname' })
     const expected: readonly (readonly [beginning: string, reply: unknown])[] = [
       ['UST=', null],
       ['curl -X PATCH', OK],
@@ -93,6 +102,9 @@ describe.each(databases)('the lines that the example app prints, on %s', (name) 
       ['curl -g', updated(['acls', 'groups'])],
       [`curl ${app.base}/ddenterpriseapi/updateuser`, updated(['email', 'attributes.langChoice'])],
       [`curl ${app.base}/ddenterpriseapi/updateuser`, updated(['attributes.digdashMailPassword'])],
+      ['curl -X PATCH', { user: renamed, changed: ['last_name'], dryRun: true }],
+      ['curl -X PATCH', { user: renamed, changed: ['last_name'] }],
+      [`curl "${app.base}/account/users`, expect.objectContaining({ total: 1, users: [renamed] })],
       [`curl ${app.base}/members/${THENAME_ID}`, details],
     ]
     const lines = shellLines(app.output)

@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs'
 import ts from 'typescript'
 import auditSchema from '#schemas/audit-record.json' with { type: 'json' }
 import optionsSchema from '#schemas/options.json' with { type: 'json' }
+import restSchema from '#schemas/rest.json' with { type: 'json' }
 import updateuserSchema from '#schemas/updateuser.json' with { type: 'json' }
 import userSchema from '#schemas/user.json' with { type: 'json' }
 import { accessMatrix } from '../../src/core/schema/access.ts'
 import { buildCatalogue } from '../../src/core/schema/catalogue.ts'
 import { ERRORS, type ErrorCode } from '../../src/errors.ts'
+import { REST_ROUTES } from '../../src/http/rest/router.ts'
 import { UPDATEUSER } from '../../src/http/updateuser/failures.ts'
 import { ZATO } from '../../src/http/zato/failures.ts'
 import { ENDPOINTS } from './endpoints.ts'
@@ -15,6 +17,7 @@ import { ENDPOINTS } from './endpoints.ts'
 export const TABLES: Readonly<Record<string, () => string>> = {
   versions,
   functions,
+  'rest endpoints': restEndpoints,
   'zato endpoints': zatoEndpoints,
   'updateuser parameters': updateuserParameters,
   options,
@@ -104,6 +107,21 @@ interface Node {
   readonly additionalProperties?: boolean | Node
   readonly properties?: Readonly<Record<string, Node>>
   readonly required?: readonly string[]
+}
+
+function restEndpoints(): string {
+  const { $defs } = restSchema as { $defs: Readonly<Record<string, Node>> }
+  const body = REST_ROUTES.map(({ method, path, summary, body: name, query = {} }) => {
+    const { properties = {}, required = [], additionalProperties } = (name && $defs[name]) || {}
+    const members = Object.keys(properties).map((member) =>
+      required.includes(member) ? `**${code(member)}**` : code(member),
+    )
+    const parameters = Object.keys(query).filter((parameter) => parameter !== 'dryRun')
+    if (name && additionalProperties !== false) members.unshift('attributes')
+    const queried = parameters.length > 0 ? [`?${parameters.map(code).join(', ')}`] : []
+    return [code(`${method.toUpperCase()} ${path}`), summary, [...members, ...queried].join(', ')]
+  })
+  return rows(['', '', 'Body (**required**), ?query'], body)
 }
 
 const IN_EVERY_BODY = ['current_app', 'ust']
