@@ -1,5 +1,5 @@
 import { login, logout } from '../../core/sessions/login.ts'
-import { endSession, endSessions, listSessions, type SessionsOf } from '../../core/sessions/sessions.ts'
+import { endSession, endSessions, listSessions, renewSession, type SessionsOf } from '../../core/sessions/sessions.ts'
 import { SsoError } from '../../errors.ts'
 import type { RestRequest, Route } from './endpoint.ts'
 
@@ -44,6 +44,14 @@ export const SESSION_ROUTES: readonly Route[] = [
       await logout(core, credentials.ust, context)
       return {}
     },
+  },
+  {
+    method: 'post',
+    path: '/renew',
+    operation: 'renew_session',
+    summary: 'Puts off the end of the session that asks.',
+    reply: 'Renewal',
+    run: async (call, { core }) => ({ body: { expirationTime: await renewSession(core, call) } }),
   },
   {
     method: 'get',

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PASSWORD } from '../../support/host.ts'
-import { DATABASE_PLACES, later, type Person, PLACE, PLACES, START } from '../zato/wire.ts'
+import { DATABASE_PLACES, later, MINUTE, type Person, PLACE, PLACES, START } from '../zato/wire.ts'
 import { type Client, problem, startClient } from './client.ts'
 
 const NOBODY = '2147483647'
@@ -285,7 +285,14 @@ describe.each(PLACES)(`accounts (${PLACE})`, (place) => {
     expect(login).toMatchObject({ status: 200, body: { isPasswordAboutToExpire: false, user: { user_id: id } } })
     const as = { ust: login.body.ust as string }
     expect((await send('GET', '/me', { as })).status).toBe(200)
+    client.clock.now = later(10 * MINUTE)
+    const renewed = await send('POST', '/renew', { as })
+    expect(renewed).toMatchObject({ status: 200, body: { expirationTime: later(70 * MINUTE).toISOString() } })
+    client.clock.now = later(69 * MINUTE)
+    expect((await send('GET', '/me', { as })).status).toBe(200)
+    client.clock.now = START
     for (let tries = 0; tries < 2; tries++) expect((await send('POST', '/logout', { as })).status).toBe(204)
+    expect(await send('POST', '/renew', { as })).toEqual(problem(401, 'session_unknown'))
     expect(await send('GET', '/me', { as })).toEqual(problem(401, 'session_unknown'))
     expect(await send('POST', '/login', { body: { username: name, password: 'wrong' } })).toEqual(
       problem(401, 'credentials_invalid'),
