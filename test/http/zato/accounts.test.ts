@@ -628,10 +628,14 @@ describe.each(PLACES)(`accounts over the Zato dialect: ${PLACE}`, (place) => {
     })
 
     test('the computed display_name is searchable: its upper-cased shadow follows', async () => {
-      if (place.arrangement === 'host table')
-        return expect(await wire.stored('admin')).not.toHaveProperty('display_name_upper')
       const username = newName()
       await created({ username, first_name: 'Straße', last_name: 'Ångström' })
+      // The host may change its names without us: a shadow beside them would not follow.
+      if (place.arrangement === 'host table')
+        return expect(await wire.stored(username)).toMatchObject({
+          display_name: 'Straße Ångström',
+          display_name_upper: null,
+        })
       expect(await wire.stored(username)).toMatchObject({
         display_name: 'Straße Ångström',
         display_name_upper: 'STRASSE ÅNGSTRÖM',
