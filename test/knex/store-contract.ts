@@ -55,6 +55,7 @@ const WHOLE = {
   is_totp_enabled: true,
   totp_key: 'v1.abc.def',
   totp_label: ' trailing space ',
+  totp_is_proved: true,
   totp_last_step: 9_007_199_254_740_991,
   is_rate_limit_active: false,
   rate_limit_def: '*=1/d',
