@@ -201,7 +201,14 @@ function answersTo(username: string, kind: Kind): Record<string, unknown> {
     host: { status: 200, body: { username, via: 'ust' } },
     'host, nobody': {
       status: 401,
-      body: { type: 'about:blank', title: 'Credentials are required.', status: 401, code: 'credentials_missing', cid },
+      body: {
+        type: 'about:blank',
+        title: 'Credentials are required.',
+        status: 401,
+        code: 'credentials_missing',
+        cid,
+        errors: [],
+      },
     },
   }
 }
