@@ -56,6 +56,7 @@ export const ERRORS = {
   super_user_required: { kind: 'refusal', status: 403, message: 'Only a super-user may do this.' },
   account_locked: { kind: 'refusal', status: 403, message: 'The account is locked.' },
   sign_up_not_final: { kind: 'refusal', status: 403, message: 'The sign-up has not been confirmed.' },
+  last_super_user: { kind: 'conflict', status: 409, message: 'The last super-user cannot be taken away.' },
   session_unknown: { kind: 'refusal', status: 401, message: 'There is no such session.' },
   cross_site: { kind: 'refusal', status: 403, message: 'The request comes from another site.' },
   operation_invalid: { kind: 'input', status: 409, message: 'The operation does not make sense here.' },

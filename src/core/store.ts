@@ -85,7 +85,7 @@ export interface CustomAttribute extends CustomAttributeValue {
 /** Which accounts a search is for. Null stands for accounts that do not have the attribute. */
 export interface AccountFilter {
   /** Attributes that must be equal, as the database compares; names are not among them. */
-  readonly equal: Readonly<Record<string, string | null>>
+  readonly equal: Readonly<Record<string, string | boolean | null>>
   /** Names, compared without regard to case or spaces around them. */
   readonly names: Readonly<Record<string, string | null>>
   /** Whether all names must match, or one of them. */
@@ -135,6 +135,11 @@ export type Columns = Readonly<Record<string, unknown>>
 export interface Transaction extends Reads {
   /** The account, read so that nobody else can change it until the end of the transaction. */
   lockAccount(userId: string): Promise<Account | null>
+  /**
+   * Waits for every other transaction that has asked for this, before anything else is read: what takes a super-user away
+   * must count those that the one before it has left (ASVS 2.3.4).
+   */
+  lockSuperUsers(): Promise<void>
   /** Writes only `columns`. False if the account is no longer the one that was read (own table, `version`). */
   updateAccount(account: Account, columns: Columns): Promise<boolean>
   /** Returns the new account's id. */

@@ -70,6 +70,7 @@ export type OwnTable =
   | 'role_grant'
   | 'acl_grant'
   | 'audit'
+  | 'migrations'
 
 /** The layout of our own `sso_user`. */
 export function ownLayout(catalogue: Catalogue, dialect: Dialect, prefix: string): Layout {

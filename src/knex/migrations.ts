@@ -31,7 +31,7 @@ export async function migrate(
   catalogue: Catalogue,
   idCollation: IdCollation | null,
 ): Promise<void> {
-  const record = layout.table('audit').replace(/audit$/, 'migrations')
+  const record = layout.table('migrations')
   if (!(await db.schema.hasTable(record))) {
     await build(db, (schema) =>
       schema.createTable(record, (builder) => {

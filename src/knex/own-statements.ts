@@ -13,6 +13,8 @@ export class OwnStatements {
   readonly removeAll: readonly Statement[]
   /** Custom attributes by the kind of their owner. */
   readonly attributes: Readonly<Record<AttributeOwner['kind'], AttributeStatements>>
+  /** Null where transactions that write wait for one another anyway. */
+  readonly lockSuperUsers: Statement | null
   readonly #time: Codec
   readonly #prepared: ReturnType<typeof prepareAll>
 
@@ -23,6 +25,9 @@ export class OwnStatements {
       account: new AttributeStatements(db, layout, 'attribute', 'user_id'),
       session: new AttributeStatements(db, layout, 'session_attribute', 'ust_hash'),
     }
+    // Any row that is always there: nobody else asks for this one.
+    const gate = () => db(layout.table('migrations')).where({ name: 'audit_001' }).select('name').forUpdate()
+    this.lockSuperUsers = layout.dialect === 'sqlite' ? null : prepare(gate)
     this.removeAll = (['session', 'attribute', 'role_grant', 'acl_grant'] as const).map((name) =>
       prepare((bind) => db(layout.table(name)).where('user_id', bind('id')).delete()),
     )

@@ -91,7 +91,7 @@ export class SearchStatements {
     return { statement, parameters }
   }
 
-  #equal(name: string, value: string | null): Condition {
+  #equal(name: string, value: string | boolean | null): Condition {
     const place = this.#placeOf(name)
     const column = this.#column(place)
     if (value === null) return isNull(name, column, this.#db)
@@ -103,7 +103,7 @@ export class SearchStatements {
         isFallback
           ? this.#db.raw('(? = ? or ? is null)', [column, bind(name), column])
           : this.#db.raw('? = ?', [column, bind(name)]),
-      parameters: { [name]: place.codec.encode(value.normalize('NFC')) },
+      parameters: { [name]: place.codec.encode(typeof value === 'string' ? value.normalize('NFC') : value) },
     }
   }
 

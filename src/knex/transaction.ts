@@ -100,6 +100,11 @@ export class TransactionOn implements Transaction {
     return found.some(({ values }) => values.user_id !== exceptId)
   }
 
+  async lockSuperUsers() {
+    const { lockSuperUsers } = this.#open.own
+    if (lockSuperUsers) await this.#runner.run(lockSuperUsers, {})
+  }
+
   async updateAccount(account: Account, columns: Columns) {
     const { users, side } = this.#open.accounts.writes(account, columns)
     if (users) {

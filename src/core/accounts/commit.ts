@@ -11,6 +11,7 @@ import { confirm } from '../sessions/gate.ts'
 import type { Account, Columns, Transaction } from '../store.ts'
 import { inTransaction } from './demands.ts'
 import { conditionsOf, type Extras, merged, type Proposal, type UpdateRequest } from './propose.ts'
+import { checkWaysIn, takesSuperUser } from './super-users.ts'
 import { changesBetween, columnsOf, encodeSecrets } from './values.ts'
 
 /** Writes the change and its audit record together, or not at all. */
@@ -42,7 +43,9 @@ function tryCommit(
   { locks, confirms }: { locks: boolean; confirms: boolean },
 ): Promise<Committed | null> {
   const { operation, credentials, context, demands = {} } = request
+  const takes = takesSuperUser(target.values, wanted)
   return inTransaction(core, demands, async (transaction) => {
+    if (takes) await transaction.lockSuperUsers()
     const account = locks ? await transaction.lockAccount(target.values.user_id) : target
     if (!account) throw new SsoError('user_unknown')
     const actor = confirms
@@ -69,6 +72,9 @@ function tryCommit(
     await demands.inspect?.(transaction, before.user_id)
     const readBack = demands.readsBack ? await transaction.findAccount(before.user_id) : null
     const after = readBack?.values ?? ({ ...before, ...columns } as StoredUser)
+    if (takes || 'is_locked' in columns || 'approval_status' in columns) {
+      await checkWaysIn(transaction, actor, before, after)
+    }
     const occasion = { operation, context, actor, target: { id: before.user_id, name: before.username } }
     const record = recordOf(occasion, changes, changes.length > 0 ? 'ok' : 'unchanged')
     await transaction.appendAudit(record)

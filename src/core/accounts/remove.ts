@@ -6,6 +6,7 @@ import { attempted } from '../operation.ts'
 import { wholeUser } from '../schema/access.ts'
 import { authenticate, confirm, requireSuperUser } from '../sessions/gate.ts'
 import { type Demands, inTransaction } from './demands.ts'
+import { checkWaysIn, takesSuperUser } from './super-users.ts'
 
 /** Which account goes, and who says so. */
 export interface DeleteRequest {
@@ -35,12 +36,15 @@ export function deleteAccount(core: Core, request: DeleteRequest): Promise<void>
     const before = wholeUser(core.catalogue, target.values)
     await core.hooks.authorize({ operation, actor: proof.actor, before, patch: {}, context, isDryRun })
 
+    const takes = takesSuperUser(target.values, null)
     const { change, record } = await inTransaction(core, demands, async (transaction) => {
+      if (takes) await transaction.lockSuperUsers()
       const account = await transaction.lockAccount(target.values.user_id)
       if (!account) throw new SsoError('user_unknown')
       requireSuperUser(await confirm(core, credentials, proof, context, transaction))
       await demands.precondition?.(account, transaction)
       await transaction.deleteAccount(account.values.user_id)
+      await checkWaysIn(transaction, proof.actor, account.values, null)
       const record = recordOf({ operation, context, actor: proof.actor, target: attempt.target }, [])
       await transaction.appendAudit(record)
       const change = {

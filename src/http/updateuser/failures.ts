@@ -45,6 +45,7 @@ export const UPDATEUSER: Record<ErrorCode, number> = {
   super_user_required: 403,
   account_locked: 403,
   sign_up_not_final: 403,
+  last_super_user: 409,
   session_unknown: 401,
   cross_site: 403,
   operation_invalid: 400,

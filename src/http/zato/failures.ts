@@ -53,6 +53,7 @@ export const ZATO: Record<ErrorCode, Wording> = {
   super_user_required: refused('E005001'),
   account_locked: refused('E005002'),
   sign_up_not_final: refused('E005003'),
+  last_super_user: refused('E008001'),
   session_unknown: refused('E007001'),
   cross_site: refused('E005001'),
   operation_invalid: refused('E008001'),
