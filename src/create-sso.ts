@@ -6,7 +6,8 @@ import type { Core } from './core/core.ts'
 import { buildHooks } from './core/hooks.ts'
 import { argon2Hasher } from './core/passwords/hasher.ts'
 import { type AccessRow, accessMatrix } from './core/schema/access.ts'
-import { buildCatalogue } from './core/schema/catalogue.ts'
+import { type AttributesSchema, buildCatalogue } from './core/schema/catalogue.ts'
+import type { HostAttributes } from './core/schema/user.ts'
 import { buildValidator } from './core/schema/validate.ts'
 import { buildSecrets } from './core/secrets.ts'
 import { buildSessionApi, type SessionApi } from './core/sessions/api.ts'
@@ -24,7 +25,7 @@ import { buildStrategies, type Strategies } from './passport/strategies.ts'
 import { resolveOptions } from './resolve-options.ts'
 
 /** What `createSso` gives: routers, middlewares and functions over one update core. */
-export interface Sso extends Middleware {
+export interface Sso<Attrs extends object = HostAttributes> extends Middleware {
   /**
    * Creates the package's tables where they are missing and examines the host's. Routes and functions wait for it by
    * themselves; call it at start-up to hear of what is wrong before the first request does.
@@ -35,7 +36,7 @@ export interface Sso extends Middleware {
   /** Resolves when every audit sink has taken everything that has been committed so far. */
   readonly flush: () => Promise<void>
   /** The functions. */
-  readonly user: UserApi
+  readonly user: UserApi<Attrs>
   /** Sessions, as functions. */
   readonly session: SessionApi
   /** Custom attributes of accounts and sessions, as functions. */
@@ -53,10 +54,21 @@ export interface Sso extends Middleware {
 }
 
 /**
- * Puts everything together. Two of them in one process share nothing.
+ * Puts everything together. Two of them in one process share nothing. A literal of the option `attributes` says of which
+ * types the host's attributes are; a type argument says it instead.
  *
+ * @typeParam Attrs as of `User`
  * @throws SsoError `option_invalid`, with the option's path and the nearest legal name
  */
+export function createSso<const Attrs extends AttributesSchema>(
+  options: Options<NoInfer<Attrs>> & {
+    /** JSON Schema of the host's own attributes. */
+    readonly attributes: Attrs
+  },
+): Sso<Attrs>
+export function createSso<Attrs extends object = HostAttributes>(options: Options<NoInfer<Attrs>>): Sso<Attrs>
+// The one that `ReturnType` and `Parameters` see.
+export function createSso(options: Options): Sso
 export function createSso(options: Options): Sso {
   const config = resolveOptions(options)
   const catalogue = buildCatalogue(config.attributes)

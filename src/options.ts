@@ -6,11 +6,16 @@ import type { Hooks } from './core/hooks.ts'
 import type { Hasher } from './core/passwords/hasher.ts'
 import type { PasswordSubject } from './core/passwords/policy.ts'
 import type { AttributesSchema } from './core/schema/catalogue.ts'
+import type { HostAttributes } from './core/schema/user.ts'
 import type { ExpiryQuestion } from './core/sessions/lifetime.ts'
 import type { HostIdentity, Logger } from './http/edge.ts'
 
-/** What `createSso` takes. Omitted and undefined are the same; an unknown name is an error. */
-export interface Options {
+/**
+ * What `createSso` takes. Omitted and undefined are the same; an unknown name is an error.
+ *
+ * @typeParam Attrs as of `User`
+ */
+export interface Options<Attrs extends object = HostAttributes> {
   /** The host's Knex instance. Never opened, closed or reconfigured. */
   readonly db: Knex
   /** Names of the applications that calls may come from (`current_app`). Default `['CRM']`. */
@@ -48,7 +53,7 @@ export interface Options {
   /** Origins, beside the host's own, that may change something with the host's cookies. Default none. */
   readonly trustedOrigins?: readonly string[]
   /** Functions that take part in a change; each one function or a list. */
-  readonly hooks?: Hooks<Knex.Transaction>
+  readonly hooks?: Hooks<Knex.Transaction, Attrs>
   /** The audit trail, beside the `sso_audit` table. */
   readonly audit?: {
     /** Functions that take each committed record. Default none. */

@@ -2,7 +2,9 @@ import type { Request, RequestHandler, Router } from 'express'
 import type { Knex } from 'knex'
 import { expectTypeOf } from 'vitest'
 import {
+  type AccountDetails,
   type Actor,
+  type AttributesSchema,
   type AuditRecord,
   type Change,
   type Context,
@@ -14,8 +16,10 @@ import {
   jsonLinesSink,
   type LoginResult,
   loggerSink,
+  type NewUser,
   type Options,
   type Readiness,
+  type Sso,
   SsoError,
   type SsoIdentity,
   type TotpKeyResult,
@@ -154,6 +158,134 @@ export function patches(): void {
   expectTypeOf<User['user_id']>().toEqualTypeOf<string>()
   // What only super-users read may be absent.
   expectTypeOf<User['is_locked']>().toEqualTypeOf<boolean | undefined>()
+}
+
+const attributes = {
+  properties: {
+    nickname: { type: ['string', 'null'], maxLength: 20, 'x-sso': { editableBy: 'self', readableBy: 'self' } },
+    points: { type: 'integer', default: 0, 'x-sso': { editableBy: 'super_user', readableBy: 'super_user' } },
+    team: { type: ['string', 'null'], enum: ['sales', null], 'x-sso': { editableBy: 'self', readableBy: 'self' } },
+    joined: { type: ['string', 'null'], format: 'date-time', 'x-sso': { editableBy: 'self', readableBy: 'self' } },
+    settings: { type: ['object', 'array'], 'x-sso': { editableBy: 'self', readableBy: 'self' } },
+    staff_no: { type: 'string', 'x-sso': { readableBy: 'self' } },
+    pin: { type: ['string', 'null'], 'x-sso': { editableBy: 'self', secret: true } },
+    display_name: { type: 'string' },
+    middle_name: { 'x-sso': { editableBy: 'nobody' } },
+    last_name: { 'x-sso': { readableBy: 'super_user' } },
+    approval_status: { enum: ['approved', 'rejected'] },
+  },
+} as const
+
+export async function attributesOfASchema(): Promise<void> {
+  const typed = createSso({ db, attributes })
+  expectTypeOf(typed).toEqualTypeOf<Sso<typeof attributes>>()
+  const user = await typed.user.getCurrentUser(own)
+  expectTypeOf(user).toEqualTypeOf<User<typeof attributes>>()
+  expectTypeOf(user.nickname).toEqualTypeOf<string | null>()
+  expectTypeOf(user.points).toEqualTypeOf<number | undefined>()
+  expectTypeOf(user.team).toEqualTypeOf<'sales' | null>()
+  expectTypeOf(user.joined).toEqualTypeOf<Date | null>()
+  expectTypeOf(user.settings).toEqualTypeOf<Readonly<Record<string, unknown>> | readonly unknown[]>()
+  expectTypeOf(user.staff_no).toEqualTypeOf<string>()
+  expectTypeOf(user).not.toHaveProperty('pin')
+  // Our own are as narrow as the host makes them, and otherwise as they were.
+  expectTypeOf(user.display_name).toEqualTypeOf<string>()
+  expectTypeOf(user.middle_name).toEqualTypeOf<string | null>()
+  expectTypeOf(user.last_name).toEqualTypeOf<string | null | undefined>()
+  expectTypeOf(user.approval_status).toEqualTypeOf<'approved' | 'rejected' | undefined>()
+  expectTypeOf(user.email).toEqualTypeOf<string | null>()
+
+  const update = (data: UserPatch<typeof attributes>) => typed.user.updateCurrentUser({ ...own, data })
+  await update({ nickname: null, points: 1, team: 'sales', joined: '2030-01-01T00:00:00Z', settings: {}, pin: '1234' })
+  await update({ joined: new Date(), settings: [], display_name: 'Ada', last_name: null, approval_status: 'approved' })
+  // @ts-expect-error a wrong type
+  await update({ points: '1' })
+  // @ts-expect-error not nullable
+  await update({ points: null })
+  // @ts-expect-error no longer nullable
+  await update({ display_name: null })
+  // @ts-expect-error no such value
+  await update({ team: 'support' })
+  // @ts-expect-error no longer such a value
+  await update({ approval_status: 'before_decision' })
+  // @ts-expect-error nobody edits it
+  await update({ staff_no: '7' })
+  // @ts-expect-error nobody edits it any more
+  await update({ middle_name: 'Augusta' })
+  // @ts-expect-error no such attribute
+  await update({ nick_name: 'ada' })
+  // @ts-expect-error passwords have an operation of their own
+  await update({ password: 'clear' })
+
+  const inline = createSso({
+    db,
+    attributes: { properties: { nickname: { type: ['string', 'null'], 'x-sso': { readableBy: 'self' } } } },
+    hooks: { afterUpdate: ({ after }) => void expectTypeOf(after!.nickname).toEqualTypeOf<string | null>() },
+  })
+  expectTypeOf((await inline.user.getCurrentUser(own)).nickname).toEqualTypeOf<string | null>()
+
+  const loaded: AttributesSchema = attributes
+  expectTypeOf(await createSso({ db, attributes: loaded }).user.getCurrentUser(own)).toEqualTypeOf<User>()
+}
+
+interface Attributes {
+  nickname: string | null
+  points: number
+  joined: Date | null
+  display_name: string
+  user_id: `m${number}`
+}
+
+export async function attributesOfATypeArgument(): Promise<void> {
+  const typed = createSso<Attributes>({
+    db,
+    attributes,
+    hooks: {
+      beforeUpdate: ({ patch, before }) => {
+        expectTypeOf(patch.nickname).toEqualTypeOf<string | null | undefined>()
+        expectTypeOf(before).toEqualTypeOf<User<Attributes> | null>()
+        return { ...patch, points: 1 }
+      },
+      withinUpdate: (change, trx) => {
+        expectTypeOf(change).toEqualTypeOf<Change<Attributes>>()
+        expectTypeOf(trx).toEqualTypeOf<Knex.Transaction>()
+      },
+      afterUpdate: [({ after }) => void expectTypeOf(after!.points).toEqualTypeOf<number>()],
+    },
+  })
+  // @ts-expect-error a wrong type from a hook
+  createSso<Attributes>({ db, hooks: { beforeUpdate: () => ({ points: '1' }) } })
+  // @ts-expect-error null from a hook where nothing is nullable
+  createSso<Attributes>({ db, hooks: { beforeUpdate: async ({ patch }) => ({ ...patch, display_name: null }) } })
+  // @ts-expect-error a misspelt option
+  createSso<Attributes>({ db, app: ['CRM'] })
+
+  expectTypeOf(typed).toEqualTypeOf<Sso<Attributes>>()
+  const data: UserPatch<Attributes> = { nickname: null, points: 1, joined: '2030-01-01T00:00:00Z', email: null }
+  expectTypeOf(await typed.user.updateCurrentUser({ ...own, data })).toEqualTypeOf<UpdateResult<Attributes>>()
+  expectTypeOf(await typed.user.getUserDetails(own)).toEqualTypeOf<AccountDetails<Attributes>>()
+  const { user } = await typed.user.login({ username: 'ada', password: 'clear', ...app })
+  expectTypeOf(user.points).toEqualTypeOf<number>()
+  expectTypeOf(user.joined).toEqualTypeOf<Date | null>()
+  expectTypeOf(user.display_name).toEqualTypeOf<string>()
+  expectTypeOf(user.user_id).toEqualTypeOf<`m${number}`>()
+  expectTypeOf(user.is_locked).toEqualTypeOf<boolean | undefined>()
+
+  await typed.user.createUser({ ...code, data: { username: 'ada', password: 'clear', points: 1 } })
+  const newUser: NewUser<Attributes> = { username: 'ada', nickname: 'ada' }
+  await typed.user.createSuperUser({ data: newUser })
+  // @ts-expect-error a wrong type
+  await typed.user.createUser({ ...code, data: { username: 'ada', points: 'many' } })
+  // @ts-expect-error not nullable
+  await typed.user.updateCurrentUser({ ...own, data: { points: null } })
+  // @ts-expect-error no such attribute
+  await typed.user.updateUserById({ ...code, userId: 7, data: { score: 1 } })
+  // @ts-expect-error nobody edits it
+  await typed.user.updateUserById({ ...code, userId: 7, data: { user_id: 'm8' } })
+  // @ts-expect-error passwords have an operation of their own
+  await typed.user.updateCurrentUser({ ...own, data: { password: 'clear' } })
+  // @ts-expect-error the host declared nothing here
+  await sso.user.updateCurrentUser({ ...own, data: { nickname: 'ada' } })
 }
 
 export async function functions(): Promise<void> {

@@ -1,21 +1,21 @@
 import { issue, SsoError } from '../errors.ts'
 import type { AttributeChange, Operation } from './audit/record.ts'
 import type { Actor, Context } from './context.ts'
-import type { User, UserPatch } from './schema/user.gen.ts'
+import type { HostAttributes, User, UserPatch } from './schema/user.ts'
 
 /** What is about to be done. */
-export interface ProposedChange {
+export interface ProposedChange<Attrs extends object = HostAttributes> {
   /** What was asked for. */
   readonly operation: Operation
   /** Who asks, and how he proved it. */
   readonly actor: Actor
   /** The account as it is, without secrets; null where one is being created. */
-  readonly before: User | null
+  readonly before: User<Attrs> | null
   /**
    * Attributes to be changed. In `authorizeUpdate` not yet validated, and with all else that was asked for: `password`
    * (as `[redacted]`), `roles`, `acls`, `groups`, and custom attributes as `attributes.` and their name.
    */
-  readonly patch: Readonly<UserPatch> & Readonly<Record<string, unknown>>
+  readonly patch: UserPatch<Attrs> & Readonly<Record<string, unknown>>
   /** Where the request comes from. */
   readonly context: Context
   /** Whether nothing of it will be kept. */
@@ -23,7 +23,7 @@ export interface ProposedChange {
 }
 
 /** What was done, or is being done in the transaction. */
-export interface Change {
+export interface Change<Attrs extends object = HostAttributes> {
   /** What was asked for. */
   readonly operation: Operation
   /** Who asked, and how he proved it. */
@@ -36,9 +36,9 @@ export interface Change {
     readonly username: string
   }
   /** The account before, without secrets; null if it was created. */
-  readonly before: User | null
+  readonly before: User<Attrs> | null
   /** The account after, without secrets; null if it was deleted. */
-  readonly after: User | null
+  readonly after: User<Attrs> | null
   /** What differs; secrets are `[redacted]`. */
   readonly changes: readonly AttributeChange[]
   /** Where the request comes from. */
@@ -70,21 +70,21 @@ type Optional<T> = Awaitable<T | undefined> | Awaitable<void>
 type OneOrMany<T> = T | readonly T[]
 
 /** Functions of the host that take part in a change. Each may be one function or a list, which is run in order. */
-export interface Hooks<Transaction = unknown> {
+export interface Hooks<Transaction = unknown, Attrs extends object = HostAttributes> {
   /**
    * Sees the account and the names in the patch before the values are validated. May return the names that remain
    * allowed, or throw: 403, audited as denied.
    */
-  readonly authorizeUpdate?: OneOrMany<(change: ProposedChange) => Optional<readonly string[]>>
+  readonly authorizeUpdate?: OneOrMany<(change: ProposedChange<Attrs>) => Optional<readonly string[]>>
   /**
    * Outside the transaction. May return a new patch, which is authorised and validated again, or throw: nothing is
    * written. An error with a `status` from 400 to 499 is answered as a refusal with its message, any other as a fault.
    */
-  readonly beforeUpdate?: OneOrMany<(change: ProposedChange) => Optional<Readonly<Record<string, unknown>> | UserPatch>>
+  readonly beforeUpdate?: OneOrMany<(change: ProposedChange<Attrs>) => Optional<UserPatch<Attrs>>>
   /** In the transaction, after the package's own writes. Throwing rolls back. May run again when a deadlock is retried. */
-  readonly withinUpdate?: OneOrMany<(change: Change, trx: Transaction) => Awaitable<void>>
+  readonly withinUpdate?: OneOrMany<(change: Change<Attrs>, trx: Transaction) => Awaitable<void>>
   /** After the commit. What it throws goes to `onError`; the reply stays a success. */
-  readonly afterUpdate?: OneOrMany<(change: Change) => Awaitable<void>>
+  readonly afterUpdate?: OneOrMany<(change: Change<Attrs>) => Awaitable<void>>
   /** After a refusal has been recorded. */
   readonly onDenied?: OneOrMany<(denial: Denial, error: SsoError) => Awaitable<void>>
   /** Anything unforeseen, with the error that the client is not shown. Default: `logger.error`. */

@@ -21,13 +21,13 @@ import type { Credentials } from './context.ts'
 import type { Core } from './core.ts'
 import { type GrantPatch, updateGrants } from './grants/patch.ts'
 import type { FormSchema } from './schema/form.ts'
-import type { User, UserPatch } from './schema/user.gen.ts'
+import type { HostAttributes, User, UserPatch } from './schema/user.ts'
 import { type SearchInput, type SearchResult, searchUsers } from './search/search.ts'
 import { type LoginResult, login, logout } from './sessions/login.ts'
 import { buildTotpApi, codeIn, type TotpApi } from './totp/api.ts'
 
 /** Attributes of a new account. */
-export type NewUser = UserPatch & {
+export type NewUser<Attrs extends object = HostAttributes> = UserPatch<Attrs> & {
   /** Name to log in with. */
   readonly username: string
   /** In clear; the password policy applies. Default: one that nobody knows. */
@@ -46,7 +46,7 @@ export interface UpdateTerms {
 }
 
 /** Everything that HTTP can do, as functions with one object argument each. All reject with `SsoError`. */
-export interface UserApi extends TotpApi {
+export interface UserApi<Attrs extends object = HostAttributes> extends TotpApi<Attrs> {
   /** Opens a session for a username and password. @throws SsoError in the order of contract section 8.1 */
   login(
     input: Origin & {
@@ -59,7 +59,7 @@ export interface UserApi extends TotpApi {
       /** New password, where the old one has expired or must change. */
       readonly newPassword?: string
     },
-  ): Promise<LoginResult>
+  ): Promise<LoginResult<Attrs>>
   /** Ends a session; does not tell whether there was one. */
   logout(
     input: Origin & {
@@ -68,16 +68,16 @@ export interface UserApi extends TotpApi {
     },
   ): Promise<void>
   /** The caller's own account. @throws SsoError `session_unknown` */
-  getCurrentUser(input: Caller): Promise<User>
+  getCurrentUser(input: Caller): Promise<User<Attrs>>
   /** Another's account, for super-users. @throws SsoError `super_user_required`, `user_unknown` */
-  getUserById(input: CallerOn): Promise<User>
+  getUserById(input: CallerOn): Promise<User<Attrs>>
   /** An account with its roles, authorisations and custom attributes. @throws SsoError as `getUserById` */
   getUserDetails(
     input: Caller & {
       /** Default: the caller's own account. */
       readonly userId?: string | number
     },
-  ): Promise<AccountDetails>
+  ): Promise<AccountDetails<Attrs>>
   /** What the caller may change on an account, as JSON Schema 2020-12. @throws SsoError as `getUserById` */
   getSchema(
     input: Caller & {
@@ -100,18 +100,18 @@ export interface UserApi extends TotpApi {
       /** What is to be given by id, and null for what is to be taken. */
       readonly patch: GrantPatch
     },
-  ): Promise<UpdateResult>
+  ): Promise<UpdateResult<Attrs>>
   /**
    * Accounts by what they are called, or all of them, a page at a time; super-users only.
    *
    * @throws SsoError `super_user_required`, `input_invalid`, or `attribute_unknown` for a criterion that is none
    */
-  search(input: Caller & SearchInput): Promise<SearchResult>
+  search(input: Caller & SearchInput): Promise<SearchResult<Attrs>>
   /** Creates a regular account; super-users only. @throws SsoError `super_user_required`, `username_taken` */
   createUser(
     input: Caller & {
       /** Attributes; without a password, one that nobody knows. */
-      readonly data: NewUser
+      readonly data: NewUser<Attrs>
       /** Whether it is approved at once. Default: only if `signUp.approvalNeeded` is false. */
       readonly autoApprove?: boolean
       /** Whether to undo it all in the end: everything is checked, nothing kept. Default false. */
@@ -119,18 +119,18 @@ export interface UserApi extends TotpApi {
       /** Code of the `totp_key` in `data`, which it proves. */
       readonly totpCode?: string
     },
-  ): Promise<CreatedUser>
+  ): Promise<CreatedUser<Attrs>>
   /** Creates an approved super-user. In code only: no route reaches it. @throws SsoError `username_taken` */
   createSuperUser(
     input: Origin & {
       /** Attributes; without a password, one that nobody knows. */
-      readonly data: NewUser
+      readonly data: NewUser<Attrs>
       /** Who does it, for the audit trail. Default `createSuperUser`. */
       readonly by?: string
       /** Code of the `totp_key` in `data`, which it proves. */
       readonly totpCode?: string
     },
-  ): Promise<CreatedUser>
+  ): Promise<CreatedUser<Attrs>>
   /**
    * Changes the caller's own account; an absent key is not touched, null is stored as NULL.
    *
@@ -141,11 +141,11 @@ export interface UserApi extends TotpApi {
     input: Caller &
       UpdateTerms & {
         /** Attributes to be changed. */
-        readonly data: UserPatch
+        readonly data: UserPatch<Attrs>
         /** Code of the account's TOTP key, as it will be: proves it, so that `is_totp_enabled` can be switched on. */
         readonly totpCode?: string
       },
-  ): Promise<UpdateResult>
+  ): Promise<UpdateResult<Attrs>>
   /**
    * Changes an account by its id: super-users everybody's, others their own.
    *
@@ -155,11 +155,11 @@ export interface UserApi extends TotpApi {
     input: CallerOn &
       UpdateTerms & {
         /** Attributes to be changed. */
-        readonly data: UserPatch
+        readonly data: UserPatch<Attrs>
         /** Code of that account's TOTP key, as it will be: proves it. */
         readonly totpCode?: string
       },
-  ): Promise<UpdateResult>
+  ): Promise<UpdateResult<Attrs>>
   /**
    * Sets a password: one's own with the old one, a super-user everybody's. Other sessions of the account end
    * (ASVS 6.2.3, 7.4.3).
@@ -179,23 +179,23 @@ export interface UserApi extends TotpApi {
       /** Whether the next login must send a new one; super-users only. Default: as it was. */
       readonly mustChange?: boolean
     },
-  ): Promise<UpdateResult>
+  ): Promise<UpdateResult<Attrs>>
   /** Deletes an account, never the caller's own; super-users only. @throws SsoError `operation_invalid` for one's own */
   deleteUserById(input: CallerOn): Promise<void>
   /** Super-users only: the account can neither log in nor use its sessions. @throws SsoError as `getUserById` */
-  lockUser(input: CallerOn): Promise<UpdateResult>
+  lockUser(input: CallerOn): Promise<UpdateResult<Attrs>>
   /** Super-users only: undoes `lockUser`. @throws SsoError as `getUserById` */
-  unlockUser(input: CallerOn): Promise<UpdateResult>
+  unlockUser(input: CallerOn): Promise<UpdateResult<Attrs>>
   /** Super-users only: lets an account in. @throws SsoError as `getUserById` */
-  approveUser(input: CallerOn): Promise<UpdateResult>
+  approveUser(input: CallerOn): Promise<UpdateResult<Attrs>>
   /** Super-users only: keeps an account out. @throws SsoError as `getUserById` */
-  rejectUser(input: CallerOn): Promise<UpdateResult>
+  rejectUser(input: CallerOn): Promise<UpdateResult<Attrs>>
   /**
    * The DigDash operation, by UST or by `user` and `pass`; lists and `attributes` are real arrays and objects.
    *
    * @throws SsoError with an issue for each parameter that is wrong or not allowed
    */
-  updateuser(input: UpdateuserParameters & (Caller | PasswordCaller)): Promise<UpdateResult>
+  updateuser(input: UpdateuserParameters & (Caller | PasswordCaller)): Promise<UpdateResult<Attrs>>
 }
 
 function optionalId({ userId }: { userId?: string | number }): string | null {

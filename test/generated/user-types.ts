@@ -20,14 +20,14 @@ export function userTypes(): string {
       field(attribute),
     ),
     block(
-      'User',
-      'An account as it is shown: secrets never, the attributes of super-users only to them.',
+      'OwnUser',
+      'Our own attributes of an account as it is shown: secrets never, those of super-users only to them.',
       all.filter(({ readableBy }) => readableBy !== 'nobody'),
       (attribute) => field(attribute, attribute.readableBy === 'super_user'),
     ),
     block(
-      'UserPatch',
-      'What an update may name. An absent key is not touched; null is stored as NULL.',
+      'OwnUserPatch',
+      'Our own attributes that an update may name. An absent key is not touched; null is stored as NULL.',
       all.filter(({ editableBy }) => editableBy !== 'nobody'),
       (attribute) => field(attribute, true, attribute.kind === 'datetime' ? 'Date | string' : undefined),
     ),

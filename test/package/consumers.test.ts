@@ -67,7 +67,7 @@ test.each([
   ['TypeScript 5.9', 'express4'],
   ['TypeScript 6.0', 'express5'],
 ] as const)(
-  'a host with Passport and a CommonJS file compile, by %s with the declarations of %s',
+  'a host with Passport, a CommonJS file and attributes of its own compiles, by %s with the declarations of %s',
   async (name, express) => {
     await compileOnce(express, COMPILERS[name], 'tsconfig.passport.json')
   },

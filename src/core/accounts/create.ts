@@ -6,7 +6,8 @@ import { attempted } from '../operation.ts'
 import { passwordColumns } from '../passwords/columns.ts'
 import { checkPassword } from '../passwords/policy.ts'
 import { wholeUser } from '../schema/access.ts'
-import type { StoredUser, User } from '../schema/user.gen.ts'
+import type { StoredUser } from '../schema/user.gen.ts'
+import type { HostAttributes, User } from '../schema/user.ts'
 import type { Values } from '../schema/validate.ts'
 import { authenticate, requireSuperUser } from '../sessions/gate.ts'
 import { randomPassword } from '../sessions/tokens.ts'
@@ -31,7 +32,7 @@ export interface CreateRequest {
 }
 
 /** A new account, as its creator may see it. */
-export interface CreatedUser extends User {
+export type CreatedUser<Attrs extends object = HostAttributes> = User<Attrs> & {
   /**
    * Key of the one-time codes, base32, if the package made it: `is_totp_enabled` without a key, where
    * `totp.requireProof` is off. It is stored encrypted, and cannot be had again.

@@ -5,7 +5,7 @@ import type { Core } from '../core.ts'
 import { attempted } from '../operation.ts'
 import { type Standing, visible } from '../schema/access.ts'
 import { type FormSchema, formSchema } from '../schema/form.ts'
-import type { User } from '../schema/user.gen.ts'
+import type { HostAttributes, User } from '../schema/user.ts'
 import { authenticate } from '../sessions/gate.ts'
 import type { Account, Grants } from '../store.ts'
 import { tagOfUser } from './demands.ts'
@@ -20,15 +20,15 @@ export interface ReadRequest {
 }
 
 /** An account as it is read. */
-export interface ReadResult {
+export interface ReadResult<Attrs extends object = HostAttributes> {
   /** The account, as the caller may see it. */
-  readonly user: User
+  readonly user: User<Attrs>
   /** Entity tag of the account, for `ifMatch`. */
   readonly etag: string
 }
 
 /** An account, its grants and custom attributes, each as the caller may see it. */
-export interface AccountDetails extends ReadResult {
+export interface AccountDetails<Attrs extends object = HostAttributes> extends ReadResult<Attrs> {
   /** Roles and authorisations. */
   readonly grants: Grants
   /** Custom attributes by name, without the secret ones. */

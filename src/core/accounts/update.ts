@@ -1,16 +1,16 @@
 import type { Core } from '../core.ts'
 import { attempted } from '../operation.ts'
 import { visible } from '../schema/access.ts'
-import type { User } from '../schema/user.gen.ts'
+import type { HostAttributes, User } from '../schema/user.ts'
 import { type Committed, commit } from './commit.ts'
 import { tagOfUser } from './demands.ts'
 import { type Proposal, propose, type UpdateRequest } from './propose.ts'
 import { standingOf } from './rights.ts'
 
 /** What came of an update. */
-export interface UpdateResult {
+export interface UpdateResult<Attrs extends object = HostAttributes> {
   /** The account after the update, as the actor may see it. */
-  readonly user: User
+  readonly user: User<Attrs>
   /** Names of what differs now; empty if there was nothing to do. */
   readonly changed: readonly string[]
   /** Entity tag of the account after the update, for `ifMatch`. */

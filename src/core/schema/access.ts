@@ -1,6 +1,7 @@
 import { type Issue, issue, throwIssues } from '../../errors.ts'
 import type { Attribute, Audience, Catalogue } from './catalogue.ts'
-import type { StoredUser, User } from './user.gen.ts'
+import type { StoredUser } from './user.gen.ts'
+import type { User } from './user.ts'
 
 /** How the one who asks stands to the account that he asks about. */
 export interface Standing {
@@ -30,10 +31,10 @@ export function authorizeAttributes(catalogue: Catalogue, keys: readonly string[
 }
 
 /** The account as somebody of this standing may see it: what he may not read is absent, not null. */
-export function visible(catalogue: Catalogue, stored: StoredUser, standing: Standing): User {
+export function visible(catalogue: Catalogue, account: StoredUser | User, standing: Standing): User {
   const user: Record<string, unknown> = {}
   for (const { name, readableBy, secret } of catalogue.values()) {
-    if (!secret && includes(readableBy, standing)) user[name] = stored[name as keyof StoredUser]
+    if (!secret && includes(readableBy, standing)) user[name] = account[name as keyof typeof account]
   }
   return user as unknown as User
 }

@@ -68,8 +68,8 @@ export interface StoredUser {
   readonly rate_limit_def: string | null
 }
 
-/** An account as it is shown: secrets never, the attributes of super-users only to them. */
-export interface User {
+/** Our own attributes of an account as it is shown: secrets never, those of super-users only to them. */
+export interface OwnUser {
   /** The account's id. Integer and UUID ids of a host's table appear as strings. */
   readonly user_id: string
   /** Name to log in with. Unique; compared without regard to case or Unicode form. */
@@ -130,8 +130,8 @@ export interface User {
   readonly rate_limit_def?: string | null
 }
 
-/** What an update may name. An absent key is not touched; null is stored as NULL. */
-export interface UserPatch {
+/** Our own attributes that an update may name. An absent key is not touched; null is stored as NULL. */
+export interface OwnUserPatch {
   /** Name to log in with. Unique; compared without regard to case or Unicode form. */
   readonly username?: string
   /** Email address. */

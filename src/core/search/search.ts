@@ -3,7 +3,7 @@ import { standingOf } from '../accounts/rights.ts'
 import type { Core } from '../core.ts'
 import { attempted } from '../operation.ts'
 import { visible } from '../schema/access.ts'
-import type { User } from '../schema/user.gen.ts'
+import type { HostAttributes, User } from '../schema/user.ts'
 import { authenticate, requireSuperUser } from '../sessions/gate.ts'
 import type { Account } from '../store.ts'
 import { checkSearch, type Unchecked, type Wanted } from './criteria.ts'
@@ -50,9 +50,9 @@ export interface SearchInput {
 }
 
 /** One page of what was found. */
-export interface SearchResult {
+export interface SearchResult<Attrs extends object = HostAttributes> {
   /** By display name without regard to case, those without one first; then by username. */
-  readonly users: readonly User[]
+  readonly users: readonly User<Attrs>[]
   /** Accounts that match, on all pages. */
   readonly total: number
   /** Pages that there are; 0 if nothing was found. */

@@ -9,7 +9,7 @@ import { checkPassword } from '../passwords/policy.ts'
 import { matches, verifyPassword } from '../passwords/verify.ts'
 import { visible } from '../schema/access.ts'
 import { daysAfter } from '../schema/times.ts'
-import type { User } from '../schema/user.gen.ts'
+import type { HostAttributes, User } from '../schema/user.ts'
 import type { Account, Columns } from '../store.ts'
 import { acceptCode, codeKeyOf, codeMissing } from '../totp/codes.ts'
 import { actorOf, checkApp, checkState } from './gate.ts'
@@ -30,7 +30,7 @@ export interface LoginRequest {
 }
 
 /** What a login gives. */
-export interface LoginResult {
+export interface LoginResult<Attrs extends object = HostAttributes> {
   /** The user session token. It is not stored, and cannot be had again. */
   readonly ust: string
   /** When the session ends, unless it is renewed. */
@@ -38,7 +38,7 @@ export interface LoginResult {
   /** Whether the password will expire soon. */
   readonly isPasswordAboutToExpire: boolean
   /** The account, as its owner may see it. */
-  readonly user: User
+  readonly user: User<Attrs>
 }
 
 /** Opens a session. @throws SsoError in the order of contract section 8.1 */

@@ -2,10 +2,11 @@ import { SsoError } from '../../errors.ts'
 import type { Target } from '../accounts/target.ts'
 import { type Caller, type Calls, text } from '../callers.ts'
 import type { Core } from '../core.ts'
+import type { HostAttributes } from '../schema/user.ts'
 import { setTotpKey, type TotpKeyResult, validateTotpCode } from './operations.ts'
 
 /** One-time codes, among the functions of `sso.user`. */
-export interface TotpApi {
+export interface TotpApi<Attrs extends object = HostAttributes> {
   /**
    * Sets the key of one-time codes, one's own or, by a super-user, anybody's. Where `totp.requireProof` holds, a new key
    * without a code of it switches `is_totp_enabled` off, until `updateCurrentUser` switches it on with one.
@@ -23,7 +24,7 @@ export interface TotpApi {
       /** Code of that key, which proves it. */
       readonly totpCode?: string
     },
-  ): Promise<TotpKeyResult>
+  ): Promise<TotpKeyResult<Attrs>>
   /**
    * Whether a one-time code is the account's, whether or not codes are enabled; it is used up, and proves the key.
    * One's own account, or by a super-user that of an id or username.

@@ -3,6 +3,7 @@ import type { Call } from '../accounts/operations.ts'
 import type { Target } from '../accounts/target.ts'
 import { type UpdateResult, updateAccount } from '../accounts/update.ts'
 import type { Core } from '../core.ts'
+import type { HostAttributes } from '../schema/user.ts'
 import { newTotpKey, totpUri } from './codes.ts'
 
 /** A new key for one-time codes (contract section 8.8). */
@@ -17,7 +18,7 @@ export interface TotpKeyChange extends Call {
 }
 
 /** What came of setting a key. */
-export interface TotpKeyResult extends UpdateResult {
+export interface TotpKeyResult<Attrs extends object = HostAttributes> extends UpdateResult<Attrs> {
   /** The key, base32. It is stored encrypted, and cannot be had again. */
   readonly totpKey: string
   /** The key as authenticator apps read it from a QR code: `otpauth://totp/...`, with the option `totp.issuer`. */

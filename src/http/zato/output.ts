@@ -1,7 +1,7 @@
 import type { Response } from 'express'
 import type { Context } from '../../core/context.ts'
 import type { Catalogue } from '../../core/schema/catalogue.ts'
-import type { User } from '../../core/schema/user.gen.ts'
+import type { User } from '../../core/schema/user.ts'
 
 /** Answers with Zato's envelope; `sub_status` is there even if empty (contract section 3). */
 export function sendOk(
