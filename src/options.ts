@@ -39,6 +39,13 @@ export interface Options<Attrs extends object = HostAttributes> {
     readonly defaults?:
       | Readonly<Record<string, unknown>>
       | ((user: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>)
+    /** Columns that the host's rows have for the time of their making and of their last change. Default none. */
+    readonly timestamps?: {
+      /** Gets the time in new rows, `created_at` say. */
+      readonly created?: string
+      /** Gets the time in new rows and whenever a row changes, `updated_at` say. */
+      readonly updated?: string
+    }
     /** Makes the id of a new account. Default: the database counts, or a random UUID, or `zusr` and a random id. */
     readonly newId?: () => string
   }

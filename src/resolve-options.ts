@@ -105,8 +105,15 @@ export function resolveOptions(options: Options): Config {
     store: {
       db: options.db,
       prefix: options.tablePrefix ?? 'sso_',
-      users: users ? { table: users.table, columns: users.columns ?? {} } : null,
+      users: users
+        ? {
+            table: users.table,
+            columns: users.columns ?? {},
+            timestamps: { created: users.timestamps?.created ?? null, updated: users.timestamps?.updated ?? null },
+          }
+        : null,
       defaults: users?.defaults ?? {},
+      now: options.now ?? (() => new Date()),
       newUserId: users?.newId ?? newUserId,
       lookups: ['username', updateuser?.uidAttribute ?? 'username'],
       hostMakesIds: users?.newId !== undefined,

@@ -4,7 +4,7 @@ import { identityKey, searchKey } from '../core/schema/text.ts'
 import type { StoredUser } from '../core/schema/user.gen.ts'
 import type { Account, Columns } from '../core/store.ts'
 import { canonicalId } from './codecs.ts'
-import type { Layout, Place } from './layout.ts'
+import { type Layout, type Place, stamped } from './layout.ts'
 import { SESSION_COLUMNS } from './own-statements.ts'
 import { type Build, prepare, type Statement } from './statements.ts'
 
@@ -38,7 +38,8 @@ export class AccountStatements {
     this.#read = [...layout.places.values()]
     this.#extras = [...catalogue.values()].filter(({ name }) => name !== 'user_id' && !layout.places.has(name))
     this.#blank = Object.fromEntries([...catalogue.keys()].map((name) => [name, null]))
-    this.#zoned = new Set(this.#read.filter(({ isZoned }) => isZoned).map(({ column }) => column))
+    const zoned = [...this.#read, ...layout.stamps.created].filter(({ isZoned }) => isZoned)
+    this.#zoned = new Set(zoned.map(({ column }) => column))
     this.#passwordIsSet = this.#read.findIndex(({ attribute }) => attribute.name === 'password_is_set')
 
     const { idColumn } = layout
@@ -105,7 +106,7 @@ export class AccountStatements {
   }
 
   /** Statements, with their values, that write changed columns: of the accounts' table and of the side table. */
-  writes(account: Account, columns: Columns): { users: Write | null; side: Write | null } {
+  writes(account: Account, columns: Columns, now: Date): { users: Write | null; side: Write | null } {
     const { users, side } = this.#split(columns, account.extra)
     const key = { id: account.values.user_id }
     if (this.layout.side === null) {
@@ -118,7 +119,8 @@ export class AccountStatements {
       )
       return { users: { statement, parameters: { ...prefixed(values), ...key, version: account.version } }, side: null }
     }
-    const usersWrite = this.#write('users', users, (names, bind) =>
+    const touched = Object.keys(users).length > 0 ? { ...stamped(this.layout.stamps.updated, now), ...users } : {}
+    const usersWrite = this.#write('users', touched, (names, bind) =>
       this.#db(this.layout.users).where(this.layout.idColumn, bind('id')).update(this.#assigned(names, bind)),
     )
     const table = this.layout.side
@@ -133,10 +135,15 @@ export class AccountStatements {
   }
 
   /** Statements that insert an account; the side row needs the id, which the database may have made. */
-  inserts(values: Columns, raw: Columns, id: string | null): { users: Write; side: (id: string) => Write | null } {
+  inserts(
+    values: Columns,
+    raw: Columns,
+    id: string | null,
+    now: Date,
+  ): { users: Write; side: (id: string) => Write | null } {
     const { users, side } = this.#split({ ...this.#fallbacks(), ...values }, {})
     const idValue = id === null ? {} : { [this.layout.idColumn]: id }
-    const row = { ...raw, ...users, ...idValue }
+    const row = { ...stamped(this.layout.stamps.created, now), ...raw, ...users, ...idValue }
     const insert = (names: readonly string[], bind: Bind) =>
       this.#db(this.layout.users).insert(this.#assigned(names, bind))
     const statement = this.#writer('insert', Object.keys(row), insert)
@@ -205,7 +212,7 @@ export class AccountStatements {
     for (const [name, value] of Object.entries(columns)) {
       const place = this.layout.places.get(name)
       if (!place) loose[name] = value
-      else (place.table === 'users' ? users : side)[place.column] = place.codec.encode(value)
+      else if (place.isWritten) (place.table === 'users' ? users : side)[place.column] = place.codec.encode(value)
     }
     if (Object.keys(loose).length > 0) {
       const holder = this.layout.side === null ? users : side

@@ -26,18 +26,32 @@ export function dialectOf(client: { readonly dialect?: string }): Dialect {
   }
 }
 
+/** How a host writes values in columns whose type leaves that open. */
+export interface Habit {
+  /** What true and false are in a column of text. */
+  readonly words?: readonly [yes: string, no: string] | null
+  /** Form of a time in a column of SQLite: `2030-01-01 00:00:00.000`, or that and ` +00:00`, or with `T` and `Z`. */
+  readonly times?: 'naive' | 'offset' | 'iso' | null
+}
+
 /**
  * The codec for an attribute's kind in a column of this type.
  *
  * @param columnType as the database names it; null for a column of our own tables
+ * @param habit how the host itself writes, where the type leaves that open
  */
-export function codecFor(kind: AttributeKind, dialect: Dialect, columnType: string | null): Codec {
+export function codecFor(
+  kind: AttributeKind,
+  dialect: Dialect,
+  columnType: string | null,
+  { words = null, times = null }: Habit = {},
+): Codec {
   const type = columnType?.toLowerCase() ?? null
   switch (kind) {
     case 'boolean':
-      return nullable({ encode: booleanEncoder(dialect, type), decode: decodeBoolean })
+      return nullable({ encode: booleanEncoder(dialect, type, words), decode: decodeBoolean })
     case 'datetime':
-      return nullable({ encode: timeEncoder(dialect, type), decode: decodeTime })
+      return nullable({ encode: timeEncoder(dialect, type, times), decode: decodeTime })
     case 'integer':
     case 'number':
       return nullable({ encode: (value) => value, decode: Number })
@@ -55,7 +69,12 @@ function nullable({ encode, decode }: Codec): Codec {
   }
 }
 
-function booleanEncoder(dialect: Dialect, type: string | null): (value: unknown) => unknown {
+function booleanEncoder(
+  dialect: Dialect,
+  type: string | null,
+  words: readonly [string, string] | null,
+): (value: unknown) => unknown {
+  if (words) return (value) => (value === true ? words[0] : words[1])
   const isBoolean = type === null || type.startsWith('bool')
   if (dialect === 'postgres' && isBoolean) return (value) => value === true
   return (value) => (value === true ? 1 : 0)
@@ -71,13 +90,16 @@ function decodeBoolean(stored: unknown): boolean {
 const INTEGER = /int|numeric|decimal|real|double|float/
 
 /** Times are UTC with milliseconds, whatever the server, the connection or the process take for local time. */
-function timeEncoder(dialect: Dialect, type: string | null): (value: unknown) => unknown {
+function timeEncoder(dialect: Dialect, type: string | null, times: Habit['times']): (value: unknown) => unknown {
   const iso = (value: unknown) => (value as Date).toISOString()
   const naive = (value: unknown) => iso(value).slice(0, 23).replace('T', ' ')
   if (type !== null && INTEGER.test(type)) return (value) => (value as Date).getTime()
   if (dialect === 'other') return (value) => value
   if (dialect === 'mysql') return isZoned(dialect, type) ? encodeZoned : naive
   if (dialect === 'postgres') return type?.includes('without time zone') ? naive : iso
+  if (times === 'naive') return naive
+  if (times === 'offset') return (value) => `${naive(value)} +00:00`
+  if (times === 'iso') return iso
   // Knex writes milliseconds into DATETIME columns of SQLite; the host reads its own that way.
   if (type === null || /char|text|clob/.test(type)) return iso
   return (value) => (isTakenForSeconds((value as Date).getTime()) ? iso(value) : (value as Date).getTime())

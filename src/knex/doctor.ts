@@ -1,100 +1,52 @@
-import type { Knex } from 'knex'
 import type { Attribute, Catalogue } from '../core/schema/catalogue.ts'
 import { sealedLength } from '../core/secrets.ts'
 import type { Finding } from '../core/store.ts'
-import { type Dialect, dialectOf, idKindOf } from './codecs.ts'
-import { type ColumnInfo, hostColumn, takesUuids, type UsersMapping } from './layout.ts'
-import type { IdCollation } from './migrations.ts'
+import { type Dialect, idKindOf } from './codecs.ts'
+import { misfit } from './column-types.ts'
+import type { HostTable } from './information.ts'
+import { type ColumnInfo, hostColumn, isMappedElsewhere, takesUuids, type UsersMapping } from './layout.ts'
 import type { Remedies } from './remedies.ts'
-
-/** What the database says of the host's table. Empty if there is no such table. */
-export async function readColumns(db: Knex, table: string): Promise<ReadonlyMap<string, ColumnInfo>> {
-  const [name, schema] = table.split('.').reverse()
-  const info =
-    dialectOf(db.client) === 'mysql'
-      ? await readMysqlColumns(db, name as string, schema)
-      : await (schema === undefined ? db(name as string) : db(name as string).withSchema(schema)).columnInfo()
-  return new Map(
-    Object.entries(info as unknown as Record<string, Knex.ColumnInfo & { collation?: unknown }>).map(
-      ([column, { type, maxLength, nullable, defaultValue, collation }]) => [
-        column,
-        {
-          type: String(type),
-          maxLength:
-            maxLength === null || maxLength === undefined || maxLength === ('' as never) ? null : Number(maxLength),
-          nullable: Boolean(nullable),
-          defaultSql: defaultValue === null || defaultValue === undefined ? null : String(defaultValue),
-          collation: (collation as string | null | undefined) ?? null,
-        },
-      ],
-    ),
-  )
-}
-
-/** Knex looks in the database that its settings name, which need be neither the table's nor named at all. */
-async function readMysqlColumns(db: Knex, name: string, schema: string | undefined): Promise<object> {
-  const asCode = (identifier: string): string => db.client.customWrapIdentifier(identifier, (same: string) => same)
-  const [rows] = await db.raw(
-    `select column_name, data_type, character_maximum_length, is_nullable, column_default, collation_name
-     from information_schema.columns where table_name = ? and table_schema = coalesce(?, database())
-     order by ordinal_position`,
-    [asCode(name), schema === undefined ? null : asCode(schema)],
-  )
-  const columns = (rows as object[]).map((row) => {
-    const [column, type, maxLength, nullable, given, collation] = Object.values(row)
-    const defaultValue = given === 'NULL' ? null : given
-    return [column, { type, maxLength, nullable: nullable === 'YES', defaultValue, collation }]
-  })
-  return db.client.postProcessResponse(Object.fromEntries(columns))
-}
-
-/** Character set and collation of the host's id column, where columns can only be joined if they share them. */
-export async function readIdCollation(
-  db: Knex,
-  dialect: Dialect,
-  table: string,
-  column: string,
-): Promise<IdCollation | null> {
-  if (dialect !== 'mysql') return null
-  const [name, schema] = table.split('.').reverse()
-  const row = await db('information_schema.columns')
-    .select({ charset: 'character_set_name', collation: 'collation_name' })
-    .where({ table_name: name as string, column_name: column })
-    .where('table_schema', schema ?? db.raw('database()'))
-    .first()
-  return row?.collation ? { charset: row.charset, collation: row.collation } : null
-}
 
 /** What the table is examined for. */
 export interface Examination {
   readonly catalogue: Catalogue
+  readonly dialect: Dialect
   readonly mapping: UsersMapping
-  readonly columns: ReadonlyMap<string, ColumnInfo>
+  readonly table: HostTable
   /** Columns that the host gives values in new rows; null if a function does. */
   readonly defaults: readonly string[] | null
   readonly hostMakesIds: boolean
+  readonly emailIsUnique: boolean
   readonly remedies: Remedies
 }
 
-/** Examines the host's table: what is missing, too short or will be in the way, and the statement that mends it. */
+/** Examines the host's table: what is missing, does not fit or will be in the way, and the statement that mends it. */
 export function examine(examination: Examination): readonly Finding[] {
-  const { mapping, columns } = examination
-  const { table } = mapping
+  const { mapping } = examination
+  const { columns, isWritable } = examination.table
+  const whole = (fault: string, remedy: string): Finding[] => [
+    { severity: 'error', table: mapping.table, column: '*', fault, remedy },
+  ]
   if (columns.size === 0) {
-    const fault = 'there is no such table, or it has no columns.'
-    return [{ severity: 'error', table, column: '*', fault, remedy: 'Create it, or correct the option users.table.' }]
+    return whole('there is no such table, or it has no columns.', 'Create it, or correct the option users.table.')
   }
-  return [...idFindings(examination), ...attributeFindings(examination), ...unfilled(examination)].map((finding) => ({
-    table,
-    ...finding,
-  }))
+  if (!isWritable) {
+    return whole('it is a view that cannot be written to.', 'Set users.table to the table that the view shows.')
+  }
+  return [
+    ...idFindings(examination),
+    ...attributeFindings(examination),
+    ...uniqueFindings(examination),
+    ...stampFindings(examination),
+    ...unfilled(examination),
+  ].map((finding) => ({ table: mapping.table, ...finding }))
 }
 
 type Found = Omit<Finding, 'table'>
 
 const LONGEST_NEW_ID = 30
 
-function* idFindings({ mapping, columns, hostMakesIds, remedies }: Examination): Iterable<Found> {
+function* idFindings({ mapping, table: { columns, keys }, hostMakesIds, remedies }: Examination): Iterable<Found> {
   const column = mapping.columns['user_id'] || 'user_id'
   const info = columns.get(column)
   if (!info) {
@@ -109,13 +61,19 @@ function* idFindings({ mapping, columns, hostMakesIds, remedies }: Examination):
       ? `Set users.columns.user_id to '${likely}'.`
       : 'Map users.columns.user_id to an integer, UUID or text column.'
     yield { severity: 'error', column, fault: `ids of type ${info.type} are not supported.`, remedy }
-  } else if (kind === 'string' && !hostMakesIds && !takesUuids(info) && isShorter(info, LONGEST_NEW_ID)) {
+    return
+  }
+  if (kind === 'string' && !hostMakesIds && !takesUuids(info) && isShorter(info, LONGEST_NEW_ID)) {
     yield {
       severity: 'notice',
       column,
       fault: `the column holds ${info.maxLength} characters; ids of new accounts have up to ${LONGEST_NEW_ID}.`,
       remedy: 'Set users.newId.',
     }
+  }
+  if (keys && !keys.some((key) => key.columns.join() === column && !key.isPartial)) {
+    const fault = 'the column is neither the primary key nor unique; two accounts could have one id.'
+    yield { severity: 'error', column, fault, remedy: remedies.makeUnique(column, info) }
   }
 }
 
@@ -124,9 +82,11 @@ function likelyId(columns: ReadonlyMap<string, ColumnInfo>): string | null {
   return fit.find((name) => /^id$/i.test(name)) ?? fit.find((name) => /^uuid$|_id$|Id$/.test(name)) ?? null
 }
 
-function* attributeFindings({ catalogue, mapping, columns, remedies }: Examination): Iterable<Found> {
+function* attributeFindings(examination: Examination): Iterable<Found> {
+  const { catalogue, mapping, remedies } = examination
+  const { columns } = examination.table
   for (const attribute of catalogue.values()) {
-    const { name, kind, maxLength } = attribute
+    const { name } = attribute
     if (name === 'user_id') continue
     const mapped = mapping.columns[name]
     const column = hostColumn(attribute, mapping, columns)
@@ -137,31 +97,121 @@ function* attributeFindings({ catalogue, mapping, columns, remedies }: Examinati
     } else if (name === 'username' && !info) {
       const remedy = 'Set users.columns.username to the column that users log in with.'
       yield { severity: 'error', column: 'username', fault: 'no column holds the username.', remedy }
+    } else if (columns.has(name) && isMappedElsewhere(name, mapping)) {
+      const [owner] = Object.entries(mapping.columns).find(([, taken]) => taken === name) ?? []
+      const fault = `the column holds ${owner}; ${name} is kept beside the table.`
+      yield { severity: 'notice', column: name, fault, remedy: `Set users.columns.${name} to false, or to its column.` }
     }
-    if (column === null || !info || kind !== 'text') continue
+    if (column !== null && info) yield* columnFindings(examination, attribute, column, info)
+  }
+}
 
-    const needed = lengthNeeded(attribute)
-    if (isShorter(info, needed)) {
-      const fault = `the column holds ${info.maxLength} characters; ${name} needs ${needed}.`
-      yield { severity: 'error', column, fault, remedy: remedies.widen(column, info, Math.max(needed, maxLength ?? 0)) }
-    } else if (maxLength !== null && isShorter(info, maxLength) && !attribute.secret) {
-      const fault = `the column holds ${info.maxLength} characters; longer values of ${name} are refused.`
-      const remedy = `${remedies.widen(column, info, maxLength)} to accept ${maxLength}.`
+function* columnFindings(
+  { dialect, remedies }: Examination,
+  attribute: Attribute,
+  column: string,
+  info: ColumnInfo,
+): Iterable<Found> {
+  const { name, kind, maxLength } = attribute
+  if (info.isGenerated) {
+    const remedy = readOnlyRemedy(attribute)
+    const fault = `the database computes the column; ${name} cannot be written to it.`
+    if (remedy !== null) yield { severity: 'error', column, fault, remedy }
+  }
+  const unfit = misfit(attribute, info, dialect)
+  if (unfit !== null) {
+    yield { severity: 'error', column, fault: unfit, remedy: remedies.retype(column, info, attribute) }
+    return
+  }
+  if (kind !== 'text') return
+  const missing = info.values ? valuesOf(attribute).filter((value) => !info.values?.includes(value)) : []
+  if (info.values && missing.length > 0) {
+    const fault = `its type does not have all values of ${name}: ${missing.join(', ')}.`
+    yield { severity: 'error', column, fault, remedy: remedies.addValues(column, info, missing) }
+  }
+
+  const needed = lengthNeeded(attribute)
+  if (isShorter(info, needed)) {
+    const fault = `the column holds ${info.maxLength} characters; ${name} needs ${needed}.`
+    yield { severity: 'error', column, fault, remedy: remedies.widen(column, info, Math.max(needed, maxLength ?? 0)) }
+  } else if (maxLength !== null && isShorter(info, maxLength) && !attribute.secret && !info.values) {
+    const fault = `the column holds ${info.maxLength} characters; longer values of ${name} are refused.`
+    const remedy = `${remedies.widen(column, info, maxLength)} to accept ${maxLength}.`
+    yield { severity: 'notice', column, fault, remedy }
+  }
+}
+
+/** What keeps an attribute from being written to a computed column; null if nothing writes it anyway. */
+function readOnlyRemedy({ name, custom, normalize, editableBy }: Attribute): string | null {
+  // Beside the host's own, these are attributes that nothing but an edit changes.
+  const isReadable = custom || normalize === 'nfc'
+  if (!isReadable) return `Set users.columns.${name} to ${name === 'username' ? 'another column' : 'false'}.`
+  return editableBy === 'nobody' ? null : `Set attributes.properties.${name}.x-sso.editableBy to 'nobody'.`
+}
+
+function valuesOf({ schema }: Attribute): readonly string[] {
+  return (schema.enum ?? []).filter((value) => typeof value === 'string')
+}
+
+/** The index decides between two who take one name at the same time. */
+function* uniqueFindings({ catalogue, mapping, table, emailIsUnique, remedies }: Examination): Iterable<Found> {
+  const { columns, keys } = table
+  for (const name of emailIsUnique ? ['username', 'email'] : ['username']) {
+    const attribute = catalogue.get(name)
+    const column = attribute ? hostColumn(attribute, mapping, columns) : null
+    const info = column === null ? undefined : columns.get(column)
+    if (!attribute || column === null || !info) continue
+    const own = keys?.filter((key) => key.columns.join() === column)
+    const remedy = remedies.makeUnique(column, info)
+    if (own && own.length === 0) {
+      // Nobody logs in by email, and where users cannot rename themselves only super-users could make two of one name.
+      const severity = name === 'username' && attribute.editableBy === 'self' ? 'error' : 'notice'
+      yield { severity, column, fault: `the column is not unique; two accounts could have one ${name}.`, remedy }
+    } else if (own?.every(({ isPartial }) => isPartial)) {
+      const fault = `the unique index leaves out rows; an account that it leaves out could share its ${name}.`
       yield { severity: 'notice', column, fault, remedy }
+    }
+    if (/_(bin|cs)$/.test(info.collation ?? '')) {
+      const fault = `its collation tells capitals from small letters: Ada and ada are two accounts.`
+      yield { severity: 'notice', column, fault, remedy: remedies.ignoreCase(column, info) }
     }
   }
 }
 
+const TIME = { name: 'the time of a change', kind: 'datetime', schema: {}, maxLength: null } as const
+
+function* stampFindings({ dialect, mapping, table: { columns }, remedies }: Examination): Iterable<Found> {
+  for (const [option, column] of Object.entries(mapping.timestamps)) {
+    if (column === null) continue
+    const info = columns.get(column)
+    if (!info) {
+      const fault = `the column is missing; users.timestamps.${option} names it.`
+      yield { severity: 'error', column, fault, remedy: remedies.addColumn(column, TIME) }
+      continue
+    }
+    const unfit = misfit(TIME, info, dialect)
+    if (unfit !== null) yield { severity: 'error', column, fault: unfit, remedy: remedies.retype(column, info, TIME) }
+  }
+}
+
 /** Columns that must have a value and that nothing here would give one: new accounts could not be inserted. */
-function* unfilled({ catalogue, mapping, columns, defaults }: Examination): Iterable<Found> {
+function* unfilled({ catalogue, mapping, table: { columns }, defaults }: Examination): Iterable<Found> {
   const filled = new Set([...catalogue.values()].map((attribute) => hostColumn(attribute, mapping, columns)))
-  filled.add(mapping.columns['user_id'] || 'user_id')
-  for (const [column, { nullable, defaultSql }] of columns) {
-    if (nullable || defaultSql !== null || filled.has(column)) continue
+  for (const column of [mapping.columns['user_id'] || 'user_id', ...Object.values(mapping.timestamps)])
+    filled.add(column)
+  for (const [column, { type, nullable, defaultSql, isGenerated }] of columns) {
+    if (nullable || defaultSql !== null || isGenerated || filled.has(column)) continue
     if (defaults === null || defaults.includes(column)) continue
     const fault = 'the column must have a value; accounts cannot be created through this package without one.'
-    yield { severity: 'notice', column, fault, remedy: `Set users.defaults.${column}.` }
+    const remedy = `Set users.defaults.${column}${stampOption(column, type)}.`
+    yield { severity: 'notice', column, fault, remedy }
   }
+}
+
+/** For columns that look like times of a row. */
+function stampOption(column: string, type: string): string {
+  const [, option] = /^(creat|updat)ed_?(at|on|time)?$/i.exec(column) ?? []
+  return option && /time/i.test(type) ? `, or users.timestamps.${option.toLowerCase()}ed` : ''
 }
 
 const LONGEST_KEY = 64

@@ -134,6 +134,11 @@ interface SqliteConnection {
   prepare(sql: string): SqliteStatement
 }
 
+/** Values of the option `users.defaults` as Knex itself gives them to SQLite. */
+function sqliteValue(value: unknown): unknown {
+  return typeof value === 'boolean' || value instanceof Date ? Number(value) : value
+}
+
 function sqlite(): Driver {
   const prepared = new WeakMap<Connection, WeakMap<Compiled, SqliteStatement>>()
   const controls = new Map<string, Compiled>()
@@ -160,7 +165,7 @@ function sqlite(): Driver {
   return {
     async execute(connection, { compiled }, parameters) {
       const statement = statementOn(connection as SqliteConnection, compiled)
-      const values = bound(compiled, parameters)
+      const values = bound(compiled, parameters).map(sqliteValue)
       if (!statement.reader) return { rows: [], affected: statement.run(values).changes }
       const rows = statement.all(values)
       return { rows, affected: rows.length }

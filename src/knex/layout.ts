@@ -1,5 +1,6 @@
 import type { Attribute, Catalogue } from '../core/schema/catalogue.ts'
 import { type Codec, codecFor, type Dialect, type IdKind, idKindOf, isZoned } from './codecs.ts'
+import { habitOf } from './column-types.ts'
 
 /** How `users` maps the host's table. */
 export interface UsersMapping {
@@ -7,17 +8,28 @@ export interface UsersMapping {
   readonly table: string
   /** Column of each attribute that is not named as its attribute; false keeps an attribute out of the host's table. */
   readonly columns: Readonly<Record<string, string | false>>
+  /** Columns of the time at which a row was made, and last changed; null where there is none. */
+  readonly timestamps: { readonly created: string | null; readonly updated: string | null }
 }
 
 /** What the database says of a column. */
 export interface ColumnInfo {
+  /** Without length, precision and the like. */
   readonly type: string
+  /** The type as a definition has it. */
+  readonly definition: string
   readonly maxLength: number | null
   readonly nullable: boolean
   /** The default, as the database words it; null if there is none. */
   readonly defaultSql: string | null
   /** Of text in MySQL; null elsewhere. */
   readonly collation: string | null
+  /** Whether the database computes it, so that nothing can be written. */
+  readonly isGenerated: boolean
+  /** All values that an enumerated type has; null for other types. */
+  readonly values: readonly string[] | null
+  /** Some value that the column has in a row, read only where it says how truth is written. */
+  readonly sample: string | null
 }
 
 /** Where one attribute is stored. */
@@ -29,6 +41,8 @@ export interface Place {
   readonly codec: Codec
   /** Whether it is written and read as seconds since 1970. */
   readonly isZoned: boolean
+  /** False for a column that the database computes. */
+  readonly isWritten: boolean
 }
 
 /** Where the form of a name is kept that it is searched by. */
@@ -38,6 +52,9 @@ export interface Shadow {
   /** Whether the package writes it; a host's database keeps its own. */
   readonly isOurs: boolean
 }
+
+/** A column that gets the time of a change. */
+export type Stamp = Pick<Place, 'column' | 'codec' | 'isZoned'>
 
 /** Where everything is stored: the outcome of mapping and examination. */
 export interface Layout {
@@ -50,6 +67,8 @@ export interface Layout {
   readonly usesUuids: boolean
   /** Null where the accounts' table is ours. */
   readonly side: string | null
+  /** Columns that get the time at which a row is made, and those that get the time of each change. */
+  readonly stamps: { readonly created: readonly Stamp[]; readonly updated: readonly Stamp[] }
   /** Places by attribute; attributes that are not here are kept in the column `extra`. */
   readonly places: ReadonlyMap<string, Place>
   /** Shadow columns by attribute; names of a host's table need not have one. */
@@ -82,6 +101,7 @@ export function ownLayout(catalogue: Catalogue, dialect: Dialect, prefix: string
     idKind: 'string',
     usesUuids: false,
     side: null,
+    stamps: { created: [], updated: [] },
     places: new Map(stored(catalogue).map((attribute) => [attribute.name, ownPlace(attribute, 'users', dialect)])),
     shadows: new Map(searchable(catalogue).map(({ name }) => [name, ownShadow(name, 'users')])),
     uniqueColumns: new Map([
@@ -112,8 +132,9 @@ export function hostLayout(
         attribute,
         table: 'users',
         column,
-        codec: codecFor(attribute.kind, dialect, info.type),
+        codec: codecFor(attribute.kind, dialect, info.type, habitOf(attribute.kind, dialect, info)),
         isZoned: attribute.kind === 'datetime' && isZoned(dialect, info.type),
+        isWritten: !info.isGenerated,
       })
     } else if (!attribute.custom) places.set(attribute.name, ownPlace(attribute, 'side', dialect))
   }
@@ -123,6 +144,14 @@ export function hostLayout(
     if (places.get(name)?.table === 'side') shadows.set(name, ownShadow(name, 'side'))
     else if (column) shadows.set(name, { table: 'users', column, isOurs: false })
   }
+  const stampsIn = (...names: readonly (string | null)[]) =>
+    names.flatMap((column) => {
+      const info = column === null ? undefined : columns.get(column)
+      if (column === null || !info) return []
+      const codec = codecFor('datetime', dialect, info.type, habitOf('datetime', dialect, info))
+      return [{ column, codec, isZoned: isZoned(dialect, info.type) }]
+    })
+  const { created, updated } = mapping.timestamps
   const id = columns.get(idColumn)
   const idKind = idKindOf(id?.type ?? '', dialect) ?? 'string'
   const own = [...places.values()].filter((place) => place.table === 'users')
@@ -133,6 +162,7 @@ export function hostLayout(
     idKind,
     usesUuids: idKind === 'uuid' || (id !== undefined && takesUuids(id)),
     side: table('account'),
+    stamps: { created: stampsIn(created, updated), updated: stampsIn(updated) },
     places,
     shadows,
     uniqueColumns: new Map(own.map(({ column, attribute }) => [column, attribute.name])),
@@ -152,8 +182,13 @@ export function hostColumn(
   columns: ReadonlyMap<string, ColumnInfo>,
 ): string | null {
   const mapped = mapping.columns[attribute.name]
-  if (mapped === false) return null
-  return mapped ?? (columns.has(attribute.name) ? attribute.name : null)
+  if (mapped !== undefined) return mapped || null
+  return columns.has(attribute.name) && !isMappedElsewhere(attribute.name, mapping) ? attribute.name : null
+}
+
+/** Whether the column named as an attribute is that of another one: who logs in by email has the username in `email`. */
+export function isMappedElsewhere(name: string, { columns }: UsersMapping): boolean {
+  return columns[name] === undefined && Object.values(columns).includes(name)
 }
 
 /** Attributes with a column in our own tables. */
@@ -176,5 +211,11 @@ function ownShadow(attribute: string, table: Shadow['table']): Shadow {
 }
 
 function ownPlace(attribute: Attribute, table: 'users' | 'side', dialect: Dialect): Place {
-  return { attribute, table, column: attribute.name, codec: codecFor(attribute.kind, dialect, null), isZoned: false }
+  const codec = codecFor(attribute.kind, dialect, null)
+  return { attribute, table, column: attribute.name, codec, isZoned: false, isWritten: true }
+}
+
+/** What columns for the time of a change get. */
+export function stamped(stamps: readonly Stamp[], now: Date): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(stamps.map(({ column, codec }) => [column, codec.encode(now)]))
 }

@@ -2,16 +2,27 @@ import type { Knex } from 'knex'
 import type { Attribute } from '../core/schema/catalogue.ts'
 import { KEY_EXPANSION } from '../core/schema/text.ts'
 import { type Dialect, dialectOf } from './codecs.ts'
+import { familyOf } from './column-types.ts'
 import type { ColumnInfo } from './layout.ts'
+
+/** What a column is made for. */
+type Content = Pick<Attribute, 'kind' | 'maxLength'>
 
 /** Statements that mend a host's table, in its database's words. */
 export interface Remedies {
   /** @param likely a column that might hold the id already */
   readonly addId: (column: string, likely: string | null) => string
-  readonly addColumn: (column: string, attribute: Pick<Attribute, 'kind' | 'maxLength'>) => string
+  readonly addColumn: (column: string, content: Content) => string
   /** A column that the database keeps, and searches names in. @returns its name and the statements that make it */
   readonly addShadow: (column: string) => { readonly column: string; readonly statements: string }
   readonly widen: (column: string, info: ColumnInfo, length: number) => string
+  /** Gives a column a type that fits. */
+  readonly retype: (column: string, info: ColumnInfo, content: Content) => string
+  /** Gives an enumerated type more values. */
+  readonly addValues: (column: string, info: ColumnInfo, values: readonly string[]) => string
+  readonly makeUnique: (column: string, info: ColumnInfo) => string
+  /** Gives a column of MySQL a collation that does not tell capitals from small letters. */
+  readonly ignoreCase: (column: string, info: ColumnInfo) => string
 }
 
 export function remediesFor(db: Knex, tableName: string): Remedies {
@@ -20,6 +31,24 @@ export function remediesFor(db: Knex, tableName: string): Remedies {
   const quoted = (name: string) => db.raw('??', [name]).toString()
   const table = quoted(tableName)
   const add = (column: string, definition: string) => `ALTER TABLE ${table} ADD COLUMN ${quoted(column)} ${definition}`
+
+  const change = (column: string, info: ColumnInfo, type: string): string => {
+    const name = quoted(column)
+    if (dialect === 'mysql') return `ALTER TABLE ${table} MODIFY ${name} ${type}${constraints(info)}`
+    if (dialect !== 'sqlite') {
+      const isText = familyOf(info.type) === 'text' && familyOf(type) === 'text'
+      return `ALTER TABLE ${table} ALTER COLUMN ${name} TYPE ${type}${isText ? '' : ` USING ${name}::text::${type}`}`
+    }
+    // SQLite cannot alter a column, but keeps anything in a new one.
+    const old = quoted(`${column}_before`)
+    const required = { ...info, defaultSql: info.nullable ? info.defaultSql : (info.defaultSql ?? "''") }
+    return [
+      `ALTER TABLE ${table} RENAME COLUMN ${name} TO ${old}`,
+      `ALTER TABLE ${table} ADD COLUMN ${name} ${type}${constraints(required)}`,
+      `UPDATE ${table} SET ${name} = ${old}`,
+      `ALTER TABLE ${table} DROP COLUMN ${old}`,
+    ].join('; ')
+  }
 
   return {
     addId(column, likely) {
@@ -30,7 +59,8 @@ export function remediesFor(db: Knex, tableName: string): Remedies {
       return 'Set users.columns.user_id to the integer, UUID or text column that holds the id.'
     },
 
-    addColumn: (column, attribute) => add(column, typeOf(attribute, dialect)),
+    addColumn: (column, content) =>
+      add(column, `${typeOf(content, dialect)}${content.kind === 'boolean' ? ' NOT NULL DEFAULT FALSE' : ''}`),
 
     addShadow(column) {
       const shadow = `${column}_upper`
@@ -41,22 +71,36 @@ export function remediesFor(db: Knex, tableName: string): Remedies {
       return { column: shadow, statements: `${add(shadow, definition)}; ${index}` }
     },
 
-    widen(column, info, length) {
-      const [name, type] = [quoted(column), `VARCHAR(${length})`]
-      if (dialect === 'mysql') {
-        const collation = info.collation === null ? '' : ` COLLATE ${info.collation}`
-        return `ALTER TABLE ${table} MODIFY ${name} ${type}${collation}${constraints(info)}`
+    widen: (column, info, length) => change(column, info, `VARCHAR(${length})${collated(info)}`),
+
+    retype(column, info, content) {
+      // Words that the database itself does not take for true and false stay; a default says which ones they are.
+      const isText = familyOf(info.type) === 'text' && !info.values
+      if (content.kind === 'boolean' && isText && dialect !== 'sqlite') {
+        return `ALTER TABLE ${table} ALTER COLUMN ${quoted(column)} SET DEFAULT '${info.maxLength === 1 ? 'N' : 'no'}'`
       }
-      if (dialect !== 'sqlite') return `ALTER TABLE ${table} ALTER COLUMN ${name} TYPE ${type}`
-      // SQLite cannot alter a column, but keeps any length in a new one.
-      const old = quoted(`${column}_before`)
-      const required = { ...info, defaultSql: info.nullable ? info.defaultSql : (info.defaultSql ?? "''") }
-      return [
-        `ALTER TABLE ${table} RENAME COLUMN ${name} TO ${old}`,
-        `ALTER TABLE ${table} ADD COLUMN ${name} ${type}${constraints(required)}`,
-        `UPDATE ${table} SET ${name} = ${old}`,
-        `ALTER TABLE ${table} DROP COLUMN ${old}`,
-      ].join('; ')
+      return change(column, info, typeOf(content, dialect))
+    },
+
+    addValues(column, info, values) {
+      const all = [...(info.values ?? []), ...values].map(literal).join(', ')
+      if (dialect === 'mysql') return change(column, info, `ENUM(${all})${collated(info)}`)
+      return values.map((value) => `ALTER TYPE ${info.definition} ADD VALUE ${literal(value)}`).join('; ')
+    },
+
+    makeUnique(column, info) {
+      const [name = '', schema] = tableName.split('.').reverse()
+      const index = `${name}_${column}_unique`
+      // MySQL indexes the beginning of a TEXT; SQLite wants the index in the table's schema, and says so there.
+      const part = dialect === 'mysql' && /text/.test(info.type) ? `${quoted(column)}(191)` : quoted(column)
+      const isElsewhere = dialect === 'sqlite' && schema !== undefined
+      const [onIndex, onTable] = isElsewhere ? [`${schema}.${index}`, quoted(name)] : [index, table]
+      return `CREATE UNIQUE INDEX ${quoted(onIndex)} ON ${onTable} (${part})`
+    },
+
+    ignoreCase(column, info) {
+      const charset = (info.collation ?? '').split('_')[0]
+      return change(column, info, `${info.definition} COLLATE ${charset}_general_ci`)
     },
   }
 }
@@ -71,15 +115,22 @@ const GENERATED: Record<Dialect, readonly [collation: string, kept: string]> = {
   other: ['', 'STORED'],
 }
 
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+function collated({ collation }: ColumnInfo): string {
+  return collation === null ? '' : ` COLLATE ${collation}`
+}
+
 /** What MySQL would otherwise take from a column that is modified. MariaDB gives defaults as SQL, MySQL as text. */
 function constraints({ nullable, defaultSql }: ColumnInfo): string {
-  const value = defaultSql === null || defaultSql.startsWith("'") ? defaultSql : `'${defaultSql.replaceAll("'", "''")}'`
+  const value = defaultSql === null || defaultSql.startsWith("'") ? defaultSql : literal(defaultSql)
   return `${nullable ? '' : ' NOT NULL'}${value === null ? '' : ` DEFAULT ${value}`}`
 }
 
-function typeOf({ kind, maxLength }: Pick<Attribute, 'kind' | 'maxLength'>, dialect: Dialect): string {
-  if (kind === 'boolean')
-    return dialect === 'mysql' ? 'TINYINT(1) NOT NULL DEFAULT 0' : 'BOOLEAN NOT NULL DEFAULT FALSE'
+function typeOf({ kind, maxLength }: Content, dialect: Dialect): string {
+  if (kind === 'boolean') return dialect === 'mysql' ? 'TINYINT(1)' : 'BOOLEAN'
   if (kind === 'integer') return 'BIGINT'
   if (kind === 'number') return 'DOUBLE PRECISION'
   if (kind !== 'datetime') return maxLength !== null && maxLength <= 255 ? `VARCHAR(${maxLength})` : 'TEXT'

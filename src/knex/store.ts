@@ -6,9 +6,12 @@ import { SsoError } from '../errors.ts'
 import { AccountStatements } from './accounts.ts'
 import { AuditStatements } from './audit-statements.ts'
 import { dialectOf } from './codecs.ts'
-import { examine, readColumns, readIdCollation } from './doctor.ts'
+import { integerRange, needsSample } from './column-types.ts'
+import { examine } from './doctor.ts'
 import { isTransient, translate } from './failures.ts'
-import { hostLayout, type Layout, ownLayout, type UsersMapping } from './layout.ts'
+import { readHostTable, readIdCollation } from './host-table.ts'
+import type { HostTable } from './information.ts'
+import { hostColumn, hostLayout, type Layout, ownLayout, type UsersMapping } from './layout.ts'
 import { migrate } from './migrations.ts'
 import { OwnStatements } from './own-statements.ts'
 import { remediesFor } from './remedies.ts'
@@ -106,20 +109,22 @@ async function openStore(options: StoreOptions): Promise<{ open: Open; readiness
   let idCollation = null
 
   if (users) {
-    const columns = await readColumns(db, users.table)
+    const table = await withSamples(options, users, await readHostTable(db, users.table))
     const given = typeof options.defaults === 'function' ? null : Object.keys(options.defaults)
     const remedies = remediesFor(db, users.table)
-    const { hostMakesIds } = options
-    findings.push(...examine({ catalogue, mapping: users, columns, defaults: given, hostMakesIds, remedies }))
+    const { hostMakesIds, emailIsUnique } = options
+    findings.push(
+      ...examine({ catalogue, dialect, mapping: users, table, defaults: given, hostMakesIds, emailIsUnique, remedies }),
+    )
     const errors = findings.filter(({ severity }) => severity === 'error')
     if (errors.length > 0) throw new SsoError('table_unfit', { message: errors.map(described).join('\n') })
 
-    layout = hostLayout(catalogue, dialect, prefix, users, columns)
+    layout = hostLayout(catalogue, dialect, prefix, users, table.columns)
     findings.push(...(await shadowFindings(db, layout, users, remedies)))
     const missing = findings.find(({ severity }) => severity === 'error')
     if (missing) throw new SsoError('table_unfit', { message: described(missing) })
     idCollation = await readIdCollation(db, dialect, users.table, layout.idColumn)
-    tighten(options, layout, columns)
+    tighten(options, layout, table.columns)
   }
   const homeless = options.lookups.find((name) => name !== 'user_id' && !layout.places.has(name))
   if (homeless !== undefined) {
@@ -134,21 +139,48 @@ async function openStore(options: StoreOptions): Promise<{ open: Open; readiness
   return { open: { accounts, search, own, audit: new AuditStatements(db, layout), layout }, readiness: { findings } }
 }
 
-/** What a column cannot hold is refused before the database sees it: SQLite would keep it, MySQL might cut it. */
-function tighten(
-  { validator, catalogue }: StoreOptions,
-  layout: Layout,
-  columns: Awaited<ReturnType<typeof readColumns>>,
-): void {
-  for (const { attribute, table, column } of layout.places.values()) {
-    const info = table === 'users' ? columns.get(column) : undefined
-    if (!info || !catalogue.has(attribute.name) || attribute.name === 'password') continue
-    const tooNarrow = attribute.kind === 'text' && info.maxLength !== null && !attribute.secret
-    const limits = {
-      ...(tooNarrow ? { maxLength: info.maxLength as number } : {}),
-      ...(attribute.nullable && !info.nullable ? { nullable: false } : {}),
+/** The table with a value of each column in which only values say how the host writes them. */
+async function withSamples(
+  { db, catalogue }: StoreOptions,
+  mapping: UsersMapping,
+  table: HostTable,
+): Promise<HostTable> {
+  const columns = new Map(table.columns)
+  const dialect = dialectOf(db.client)
+  const uses = [...catalogue.values()].map(
+    (attribute) => [hostColumn(attribute, mapping, columns), attribute.kind] as const,
+  )
+  const stamps = Object.values(mapping.timestamps).map((column) => [column, 'datetime'] as const)
+  const needy = [...uses, ...stamps].flatMap(([column, kind]) => {
+    const info = column === null ? undefined : columns.get(column)
+    return column !== null && info && needsSample(kind, dialect, info) ? [{ column, kind, info }] : []
+  })
+  for (const { column, kind, info } of needy) {
+    // Where nothing is in the column yet, the host writes it as it writes its other times.
+    const others = kind === 'datetime' ? [...columns].filter(([, other]) => needsSample(kind, dialect, other)) : []
+    for (const name of [column, ...others.map(([other]) => other)]) {
+      const row = await db(mapping.table).whereNotNull(name).first(name)
+      if (!row) continue
+      columns.set(column, { ...info, sample: String(row[name]) })
+      break
     }
-    if (Object.keys(limits).length > 0) validator.tighten(attribute.name, limits)
+  }
+  return { ...table, columns }
+}
+
+/** What a column cannot hold is refused before the database sees it: SQLite would keep it, MySQL might cut it. */
+function tighten({ validator, catalogue }: StoreOptions, layout: Layout, columns: HostTable['columns']): void {
+  for (const { attribute, table, column } of layout.places.values()) {
+    const { name, kind, secret, nullable } = attribute
+    const info = table === 'users' ? columns.get(column) : undefined
+    if (!info || !catalogue.has(name) || name === 'password') continue
+    const limits = {
+      ...(kind === 'text' && info.maxLength !== null && !secret ? { maxLength: info.maxLength } : {}),
+      ...(kind === 'text' && info.values ? { values: info.values } : {}),
+      ...(kind === 'integer' ? integerRange(info, layout.dialect) : {}),
+      ...(nullable && !info.nullable ? { nullable: false } : {}),
+    }
+    if (Object.keys(limits).length > 0) validator.tighten(name, limits)
   }
 }
 

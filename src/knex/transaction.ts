@@ -35,6 +35,8 @@ export interface InsertOptions {
   readonly defaults: Columns | ((user: Columns) => Columns)
   readonly newUserId: () => string
   readonly newUuid: () => string
+  /** The clock, for columns of the host's that get the time of a change. */
+  readonly now: () => Date
   /** Whether the host gave `newId`; it then makes ids of every kind. */
   readonly hostMakesIds: boolean
 }
@@ -106,7 +108,7 @@ export class TransactionOn implements Transaction {
   }
 
   async updateAccount(account: Account, columns: Columns) {
-    const { users, side } = this.#open.accounts.writes(account, columns)
+    const { users, side } = this.#open.accounts.writes(account, columns, this.#options.now())
     if (users) {
       const { affected } = await this.#runner.run(users.statement, users.parameters)
       // On a host's table the row is locked: how many rows count as touched differs between drivers and settings.
@@ -118,9 +120,9 @@ export class TransactionOn implements Transaction {
 
   async insertAccount(values: Columns) {
     const { accounts, layout } = this.#open
-    const { defaults } = this.#options
+    const { defaults, now } = this.#options
     const raw = layout.side === null ? {} : typeof defaults === 'function' ? defaults(values) : defaults
-    const { users, side } = accounts.inserts(values, raw, this.#newId())
+    const { users, side } = accounts.inserts(values, raw, this.#newId(), now())
     await this.#runner.run(users.statement, users.parameters)
     const [account] = await this.findAccountsBy('username', values['username'] as string)
     if (!account) throw new Error('the account that was inserted is not there')

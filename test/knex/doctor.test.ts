@@ -116,7 +116,7 @@ describe.each(databases)('the doctor on %s', (name) => {
   test('a column that is not there where nothing else would hold the username', async () => {
     await db.schema.createTable('members', (table) => {
       table.increments('user_id')
-      table.string('login', 100)
+      table.string('login', 100).unique()
     })
     expect(await faultsOf({ table: 'members' })).toEqual([
       'members.username: no column holds the username. Set users.columns.username to the column that users log in with.',
@@ -168,7 +168,7 @@ describe.each(databases)('the doctor on %s', (name) => {
       if (shown === null) return
       await withId((table) => {
         table.specificType('user_id', type)
-        table.uuid('real_id')
+        table.uuid('real_id').unique()
       })
       expect(await faultsOf({ table: 'members' })).toEqual([
         `members.user_id: ids of type ${shown} are not supported. Set users.columns.user_id to 'real_id'.`,

@@ -62,11 +62,19 @@ export function storeOn(db: Knex, settings: StoreSettings, columns: Readonly<Rec
     catalogue: CATALOGUE,
     validator: buildValidator(CATALOGUE, { checkEmail: true }),
     prefix: 'sso_',
-    users: table === 'own' ? null : { table: tableName, columns: { ...columnsOf(table), ...columns } },
+    users:
+      table === 'own'
+        ? null
+        : {
+            table: tableName,
+            columns: { ...columnsOf(table), ...columns },
+            timestamps: { created: null, updated: null },
+          },
     emailIsUnique: settings.emailIsUnique ?? true,
     usesTransactor: settings.transactor ?? false,
     prepared: settings.prepared ?? true,
     defaults: {},
+    now: () => new Date(),
     newUserId: () => `zusr${randomUUID().replaceAll('-', '')}`,
     newUuid: randomUUID,
     hostMakesIds: false,
@@ -108,6 +116,7 @@ function addId(builder: Knex.CreateTableBuilder, database: DatabaseName, column:
 function addColumn(builder: Knex.CreateTableBuilder, database: DatabaseName, attribute: string, column: string): void {
   const { kind, maxLength, secret } = CATALOGUE.get(attribute)!
   if (attribute === 'username') builder.string(column, 191).notNullable().unique()
+  else if (attribute === 'email') builder.string(column, 254).unique()
   else if (kind === 'boolean') builder.boolean(column)
   else if (kind === 'integer') builder.bigInteger(column)
   else if (kind === 'number') builder.double(column)

@@ -18,10 +18,21 @@ export interface Validator {
   readonly keysOf: (data: unknown) => readonly string[]
   /** All values of `keys`, validated. @throws SsoError naming every offending attribute. */
   readonly values: (data: object, keys: readonly string[]) => Values
-  /** Shortens the longest accepted value of an attribute, to what its column holds. */
-  readonly tighten: (name: string, limits: { maxLength?: number; nullable?: boolean }) => void
+  /** Accepts no more of an attribute than its column holds. */
+  readonly tighten: (name: string, limits: Limits) => void
   /** What an attribute's values are checked with: its schema, as far as it has been tightened. */
   readonly schemaOf: (attribute: Attribute) => AttributeSchema
+}
+
+/** What a column holds, where that is less than what the schema allows. */
+export interface Limits {
+  /** In characters. */
+  readonly maxLength?: number
+  readonly nullable?: boolean
+  readonly minimum?: number
+  readonly maximum?: number
+  /** All values that there are. */
+  readonly values?: readonly string[]
 }
 
 interface Options {
@@ -76,14 +87,19 @@ export function buildValidator(catalogue: Catalogue, { checkEmail }: Options): V
       return values
     },
 
-    tighten(name, { maxLength, nullable }) {
+    tighten(name, { maxLength, nullable, minimum, maximum, values }) {
       const attribute = catalogue.get(name)
       if (!attribute) return
-      const types = ([] as string[]).concat(attribute.schema.type ?? []).filter((type) => type !== 'null')
+      const { schema } = attribute
+      const types = ([] as string[]).concat(schema.type ?? []).filter((type) => type !== 'null')
+      const least = (...numbers: unknown[]) => Math.min(...numbers.map(Number).filter(Number.isFinite))
       tightened.set(name, {
-        ...attribute.schema,
-        ...(maxLength === undefined ? {} : { maxLength: Math.min(maxLength, attribute.maxLength ?? maxLength) }),
+        ...schema,
+        ...(maxLength === undefined ? {} : { maxLength: least(maxLength, schema.maxLength) }),
         ...(nullable === false ? { type: types.length === 1 ? (types[0] as string) : types } : {}),
+        ...(minimum === undefined ? {} : { minimum: -least(-minimum, -(schema['minimum'] as number)) }),
+        ...(maximum === undefined ? {} : { maximum: least(maximum, schema['maximum']) }),
+        ...(values === undefined || schema.enum ? {} : { enum: attribute.nullable ? [...values, null] : values }),
       })
       compiled.set(name, compile(ajv, name, schemaOf(attribute)))
     },
