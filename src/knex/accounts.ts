@@ -38,8 +38,7 @@ export class AccountStatements {
     this.#read = [...layout.places.values()]
     this.#extras = [...catalogue.values()].filter(({ name }) => name !== 'user_id' && !layout.places.has(name))
     this.#blank = Object.fromEntries([...catalogue.keys()].map((name) => [name, null]))
-    const zoned = [...this.#read, ...layout.stamps.created].filter(({ isZoned }) => isZoned)
-    this.#zoned = new Set(zoned.map(({ column }) => column))
+    this.#zoned = new Set([...this.#read, ...layout.stamps.created].flatMap((p) => (p.isZoned ? [p.column] : [])))
     this.#passwordIsSet = this.#read.findIndex(({ attribute }) => attribute.name === 'password_is_set')
 
     const { idColumn } = layout
@@ -142,8 +141,8 @@ export class AccountStatements {
     now: Date,
   ): { users: Write; side: (id: string) => Write | null } {
     const { users, side } = this.#split({ ...this.#fallbacks(), ...values }, {})
-    const idValue = id === null ? {} : { [this.layout.idColumn]: id }
-    const row = { ...stamped(this.layout.stamps.created, now), ...raw, ...users, ...idValue }
+    const { idColumn, stamps } = this.layout
+    const row = { ...stamped(stamps.created, now), ...raw, ...users, ...(id === null ? {} : { [idColumn]: id }) }
     const insert = (names: readonly string[], bind: Bind) =>
       this.#db(this.layout.users).insert(this.#assigned(names, bind))
     const statement = this.#writer('insert', Object.keys(row), insert)

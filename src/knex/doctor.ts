@@ -124,17 +124,18 @@ function* columnFindings(
     return
   }
   if (kind !== 'text') return
-  const missing = info.values ? valuesOf(attribute).filter((value) => !info.values?.includes(value)) : []
-  if (info.values && missing.length > 0) {
+  if (info.values) {
+    const missing = valuesOf(attribute).filter((value) => !info.values?.includes(value))
+    if (missing.length === 0) return
     const fault = `its type does not have all values of ${name}: ${missing.join(', ')}.`
     yield { severity: 'error', column, fault, remedy: remedies.addValues(column, info, missing) }
+    return
   }
-
   const needed = lengthNeeded(attribute)
   if (isShorter(info, needed)) {
     const fault = `the column holds ${info.maxLength} characters; ${name} needs ${needed}.`
     yield { severity: 'error', column, fault, remedy: remedies.widen(column, info, Math.max(needed, maxLength ?? 0)) }
-  } else if (maxLength !== null && isShorter(info, maxLength) && !attribute.secret && !info.values) {
+  } else if (maxLength !== null && isShorter(info, maxLength) && !attribute.secret) {
     const fault = `the column holds ${info.maxLength} characters; longer values of ${name} are refused.`
     const remedy = `${remedies.widen(column, info, maxLength)} to accept ${maxLength}.`
     yield { severity: 'notice', column, fault, remedy }
@@ -178,7 +179,7 @@ function* uniqueFindings({ catalogue, mapping, table, emailIsUnique, remedies }:
   }
 }
 
-const TIME = { name: 'the time of a change', kind: 'datetime', schema: {}, maxLength: null } as const
+const TIME = { name: 'a change', kind: 'datetime', schema: {}, maxLength: null } as const
 
 function* stampFindings({ dialect, mapping, table: { columns }, remedies }: Examination): Iterable<Found> {
   for (const [option, column] of Object.entries(mapping.timestamps)) {
