@@ -99,7 +99,9 @@ export function buildValidator(catalogue: Catalogue, { checkEmail }: Options): V
         ...(nullable === false ? { type: types.length === 1 ? (types[0] as string) : types } : {}),
         ...(minimum === undefined ? {} : { minimum: -least(-minimum, -(schema['minimum'] as number)) }),
         ...(maximum === undefined ? {} : { maximum: least(maximum, schema['maximum']) }),
-        ...(values === undefined || schema.enum ? {} : { enum: attribute.nullable && nullable !== false ? [...values, null] : values }),
+        ...(values === undefined || schema.enum
+          ? {}
+          : { enum: attribute.nullable && nullable !== false ? [...values, null] : values }),
       })
       compiled.set(name, compile(ajv, name, schemaOf(attribute)))
     },
