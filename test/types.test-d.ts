@@ -8,6 +8,7 @@ import {
   type AuditRecord,
   type Change,
   type Context,
+  type CreatedUser,
   createSso,
   ERRORS,
   type ErrorCode,
@@ -264,6 +265,7 @@ export async function attributesOfATypeArgument(): Promise<void> {
   const data: UserPatch<Attributes> = { nickname: null, points: 1, joined: '2030-01-01T00:00:00Z', email: null }
   expectTypeOf(await typed.user.updateCurrentUser({ ...own, data })).toEqualTypeOf<UpdateResult<Attributes>>()
   expectTypeOf(await typed.user.getUserDetails(own)).toEqualTypeOf<AccountDetails<Attributes>>()
+  expectTypeOf(await typed.user.setTotpKey(own)).toEqualTypeOf<TotpKeyResult<Attributes>>()
   const { user } = await typed.user.login({ username: 'ada', password: 'clear', ...app })
   expectTypeOf(user.points).toEqualTypeOf<number>()
   expectTypeOf(user.joined).toEqualTypeOf<Date | null>()
@@ -271,7 +273,8 @@ export async function attributesOfATypeArgument(): Promise<void> {
   expectTypeOf(user.user_id).toEqualTypeOf<`m${number}`>()
   expectTypeOf(user.is_locked).toEqualTypeOf<boolean | undefined>()
 
-  await typed.user.createUser({ ...code, data: { username: 'ada', password: 'clear', points: 1 } })
+  const created = await typed.user.createUser({ ...code, data: { username: 'ada', password: 'clear', points: 1 } })
+  expectTypeOf(created).toEqualTypeOf<CreatedUser<Attributes>>()
   const newUser: NewUser<Attributes> = { username: 'ada', nickname: 'ada' }
   await typed.user.createSuperUser({ data: newUser })
   // @ts-expect-error a wrong type
