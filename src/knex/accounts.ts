@@ -134,15 +134,9 @@ export class AccountStatements {
   }
 
   /** Statements that insert an account; the side row needs the id, which the database may have made. */
-  inserts(
-    values: Columns,
-    raw: Columns,
-    id: string | null,
-    now: Date,
-  ): { users: Write; side: (id: string) => Write | null } {
+  inserts(values: Columns, raw: Columns, id: string | null): { users: Write; side: (id: string) => Write | null } {
     const { users, side } = this.#split({ ...this.#fallbacks(), ...values }, {})
-    const { idColumn, stamps } = this.layout
-    const row = { ...stamped(stamps.created, now), ...raw, ...users, ...(id === null ? {} : { [idColumn]: id }) }
+    const row = { ...raw, ...users, ...(id === null ? {} : { [this.layout.idColumn]: id }) }
     const insert = (names: readonly string[], bind: Bind) =>
       this.#db(this.layout.users).insert(this.#assigned(names, bind))
     const statement = this.#writer('insert', Object.keys(row), insert)

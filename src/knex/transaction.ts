@@ -15,7 +15,7 @@ import type {
 } from '../core/store.ts'
 import type { AccountStatements, Write } from './accounts.ts'
 import type { AuditStatements } from './audit-statements.ts'
-import type { Layout } from './layout.ts'
+import { type Layout, stamped } from './layout.ts'
 import type { OwnStatements } from './own-statements.ts'
 import type { SearchStatements } from './search.ts'
 import type { Runner, Statement } from './statements.ts'
@@ -121,8 +121,9 @@ export class TransactionOn implements Transaction {
   async insertAccount(values: Columns) {
     const { accounts, layout } = this.#open
     const { defaults, now } = this.#options
-    const raw = layout.side === null ? {} : typeof defaults === 'function' ? defaults(values) : defaults
-    const { users, side } = accounts.inserts(values, raw, this.#newId(), now())
+    const given = layout.side === null ? {} : typeof defaults === 'function' ? defaults(values) : defaults
+    const raw = { ...stamped(layout.stamps.created, now()), ...given }
+    const { users, side } = accounts.inserts(values, raw, this.#newId())
     await this.#runner.run(users.statement, users.parameters)
     const [account] = await this.findAccountsBy('username', values['username'] as string)
     if (!account) throw new Error('the account that was inserted is not there')
