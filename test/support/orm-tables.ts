@@ -9,8 +9,8 @@ export interface OrmTable {
   readonly users: Users
   /** Options that the findings of the bare mapping ask for. */
   readonly remedy: Partial<Users>
-  /** Columns that the bare mapping has findings of. */
-  readonly found: Readonly<Record<DatabaseName, readonly string[]>>
+  /** Columns that the bare mapping has findings of, on every database. */
+  readonly found: readonly string[]
   /** A row as the host's program writes it, without its password. */
   readonly row: Readonly<Record<string, unknown>>
   /** Id of that row, where the program makes it. */
@@ -47,11 +47,7 @@ export const ORM_TABLES: Readonly<Record<string, OrmTable>> = {
       },
     },
     remedy: { timestamps: { created: 'createdAt', updated: 'updatedAt' } },
-    found: {
-      sqlite: ['createdAt', 'updatedAt'],
-      mariadb: ['createdAt', 'updatedAt'],
-      postgres: ['createdAt', 'updatedAt'],
-    },
+    found: ['createdAt', 'updatedAt'],
     row: { username: 'old', passwordHash: '', createdAt: `${EARLIER} +00:00`, updatedAt: `${EARLIER} +00:00` },
     touched: 'updatedAt',
     attributes: { email: true, first_name: true },
@@ -78,7 +74,7 @@ export const ORM_TABLES: Readonly<Record<string, OrmTable>> = {
       columns: { user_id: 'id', username: 'email', email: false, first_name: 'firstName', is_super_user: 'isAdmin' },
       timestamps: { updated: 'updatedAt' },
     },
-    found: { sqlite: ['email'], mariadb: ['email'], postgres: ['email'] },
+    found: ['email'],
     row: { email: 'old@example.org', createdAt: EARLIER, updatedAt: EARLIER },
     id: { mariadb: '6f1e5f86-9f0e-4d5c-8d8e-0c1d2e3f4a5b' },
     touched: 'updatedAt',
@@ -104,7 +100,7 @@ export const ORM_TABLES: Readonly<Record<string, OrmTable>> = {
       columns: { user_id: 'id', username: 'email', email: false, display_name: 'name', is_locked: 'locked' },
     },
     remedy: { timestamps: { updated: 'updatedAt' } },
-    found: { sqlite: ['updatedAt'], mariadb: ['updatedAt'], postgres: ['updatedAt'] },
+    found: ['updatedAt'],
     row: { id: 'cjld2cjxh0000qzrmn831i7rn', email: 'old@example.org', updatedAt: EARLIER },
     touched: 'updatedAt',
     attributes: { display_name: true },
@@ -138,11 +134,7 @@ export const ORM_TABLES: Readonly<Record<string, OrmTable>> = {
       },
     },
     remedy: { timestamps: { created: 'created_at', updated: 'updated_at' } },
-    found: {
-      sqlite: ['created_at', 'updated_at'],
-      mariadb: ['created_at', 'updated_at'],
-      postgres: ['created_at', 'updated_at'],
-    },
+    found: ['created_at', 'updated_at'],
     row: { email: 'old@example.org', created_at: EARLIER, updated_at: EARLIER },
     touched: 'updated_at',
     attributes: { display_name: true },
@@ -163,11 +155,7 @@ export const ORM_TABLES: Readonly<Record<string, OrmTable>> = {
     },
     users: { table: 'auth_user', columns: { user_id: 'id', is_super_user: 'is_superuser' } },
     remedy: { timestamps: { created: 'date_joined' }, defaults: { is_staff: false } },
-    found: {
-      sqlite: ['username', 'first_name', 'last_name', 'is_staff', 'date_joined'],
-      mariadb: ['username', 'first_name', 'last_name', 'is_staff', 'date_joined'],
-      postgres: ['username', 'first_name', 'last_name', 'is_staff', 'date_joined'],
-    },
+    found: ['is_staff', 'date_joined'],
     row: {
       username: 'old',
       first_name: 'Old',
