@@ -1,16 +1,17 @@
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import type { Knex } from 'knex'
 import type { Sso } from '../src/index.ts'
+import type { BrowserSessions } from './browser-sessions.ts'
 import { listMembers } from './database.ts'
 import { messagePage } from './pages.ts'
 import { profileRoutes } from './profile.ts'
 import { buildSignIn } from './sign-in.ts'
 
 /** The app: its own pages and routes, and the package's routers among them. */
-export function buildApp(db: Knex, sso: Sso): Express {
+export function buildApp(db: Knex, sso: Sso, browsers: BrowserSessions): Express {
   const app = express()
   app.disable('x-powered-by')
-  const signIn = buildSignIn(db, sso)
+  const signIn = buildSignIn(db, sso, browsers)
 
   // Before the routers, so that their option `authenticate` finds req.user.
   app.use(signIn.recognise)

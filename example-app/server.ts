@@ -4,6 +4,7 @@ import type { Knex } from 'knex'
 import type { Sso } from '../src/index.ts'
 import { fillMembers } from './accounts.ts'
 import { buildApp } from './app.ts'
+import { buildBrowserSessions } from './browser-sessions.ts'
 import { curlLines } from './curl-lines.ts'
 import { createMembers, openDatabase } from './database.ts'
 import { readSettings, type Settings, StartRefused } from './settings.ts'
@@ -18,12 +19,13 @@ async function start(): Promise<void> {
   const settings = await readSettings(process.env)
   const db = openDatabase(settings)
   await createMembers(db)
-  const sso = buildSso(db, settings)
+  const browsers = buildBrowserSessions()
+  const sso = buildSso(db, settings, browsers)
   // Without it the first request would do the same; but a table that does not fit is better heard of now.
   await sso.ready()
   const news = await fillMembers(db, sso, settings)
 
-  const server = createServer(buildApp(db, sso))
+  const server = createServer(buildApp(db, sso, browsers))
   const base = await listen(server, settings)
   stopOnSignals(server, sso, db)
   if (settings.hasDemoAccounts) console.log(curlLines(base, new Date()))

@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { type RequestHandler, Router } from 'express'
 import session from 'express-session'
 import type { Knex } from 'knex'
 import passport from 'passport'
 import type { Sso } from '../src/index.ts'
+import type { BrowserSessions } from './browser-sessions.ts'
 import type { Member } from './database.ts'
 
 declare global {
@@ -18,8 +19,6 @@ declare global {
 /** What the cookie's session keeps. */
 interface Remembered {
   readonly userId: string
-  /** Changes with the password, so that a new password signs out every other browser. */
-  readonly stamp: string
 }
 
 /** The app's own log-in: Passport, with a session cookie. */
@@ -30,28 +29,21 @@ export interface SignIn {
   readonly check: RequestHandler
 }
 
-export function buildSignIn(db: Knex, sso: Sso): SignIn {
+export function buildSignIn(db: Knex, sso: Sso, { store }: BrowserSessions): SignIn {
   const authenticator = new passport.Passport()
   // The package knows the account, its hash, and whether it is locked; Passport knows sessions.
   authenticator.use(sso.passport.password())
 
-  authenticator.serializeUser<Remembered>((user, done) => {
-    findMember(db, user.user_id).then(
-      (member) => (member ? done(null, { userId: member.id, stamp: stampOf(member) }) : done(new Error('no member'))),
-      done,
-    )
-  })
-  authenticator.deserializeUser<Remembered>(({ userId, stamp }, done) => {
-    findMember(db, userId).then(
-      (member) => done(null, member && stampOf(member) === stamp ? { user_id: member.id } : false),
-      done,
-    )
+  authenticator.serializeUser<Remembered>((user, done) => done(null, { userId: user.user_id }))
+  authenticator.deserializeUser<Remembered>(({ userId }, done) => {
+    findMember(db, userId).then((member) => done(null, member ? { user_id: member.id } : false), done)
   })
 
   const recognise = Router().use(
     session({
       name: 'example.sid',
-      // Sessions are kept in memory and end with the process, so their secret may, too. Yours will have a store.
+      store,
+      // Sessions end with the process, so their secret may, too.
       secret: randomBytes(32).toString('base64'),
       resave: false,
       saveUninitialized: false,
@@ -67,8 +59,4 @@ export function buildSignIn(db: Knex, sso: Sso): SignIn {
 
 function findMember(db: Knex, id: string): Promise<Member | undefined> {
   return db<Member>('members').where({ id }).first()
-}
-
-function stampOf({ password_hash }: Member): string {
-  return createHash('sha256').update(`stamp ${password_hash}`).digest('base64url')
 }

@@ -2,10 +2,11 @@ import { join } from 'node:path'
 import type { Knex } from 'knex'
 // In an app of your own: from 'express-sso-users'.
 import { createSso, jsonLinesSink, type Sso } from '../src/index.ts'
+import type { BrowserSessions } from './browser-sessions.ts'
 import { encryptionKey, type Settings } from './settings.ts'
 
 /** Puts express-sso-users on the app's database and its `members`. */
-export function buildSso(db: Knex, settings: Settings): Sso {
+export function buildSso(db: Knex, settings: Settings, browsers: BrowserSessions): Sso {
   return createSso({
     db,
     apps: ['CRM'],
@@ -26,6 +27,8 @@ export function buildSso(db: Knex, settings: Settings): Sso {
     },
     // Who is signed in to this app is signed in to the package's routes, too. What he may do is up to his account.
     authenticate: (req) => req.user && { userId: req.user.user_id },
+    // A new password, a lock or a rejection ends the package's sessions; the app's own end with them.
+    hooks: { onRevoked: ({ target }) => browsers.end(target.user_id) },
     audit: { sinks: [jsonLinesSink(join(settings.dataDirectory, 'audit.jsonl'))] },
     encryptionKeys: [encryptionKey(settings)],
     // The demo's passwords are too short for the package's default, and for yours.

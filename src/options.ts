@@ -76,8 +76,8 @@ export interface Options<Attrs extends object = HostAttributes> {
     readonly inactivityMinutes?: number | null
     /** Decides how many minutes a session lasts. Default: `lifetimeMinutes`, also where it throws. */
     readonly expiry?: (question: ExpiryQuestion) => number | undefined | Promise<number | undefined>
-    /** Whether a new password ends the account's other sessions (ASVS 7.4.3). Default true. */
-    readonly revokeOnPasswordChange?: boolean
+    /** Whether a new password or TOTP key, a lock and a rejection end sessions (`x-sso.revokes`; ASVS 7.4.2, 7.4.3). Default true. */
+    readonly revokeOnChange?: boolean
   }
   /** Passwords. */
   readonly password?: {
@@ -192,7 +192,7 @@ export function zatoCompat(): Pick<Options, 'email' | 'totp' | 'session' | 'pass
   return {
     email: { checkSyntax: false },
     totp: { window: 0, allowReplay: true, requireProof: false },
-    session: { revokeOnPasswordChange: false },
+    session: { revokeOnChange: false },
     password: { expiryDays: 730 },
   }
 }

@@ -42,6 +42,7 @@ export function resolveOptions(options: Options): Config {
         absoluteMinutes: session?.absoluteMinutes === undefined ? 43_200 : session.absoluteMinutes,
         inactivityMinutes: session?.inactivityMinutes ?? null,
         expiry: session?.expiry ?? null,
+        revokeOnChange: session?.revokeOnChange ?? true,
       },
       password: {
         minLength: password?.minLength ?? 8,
@@ -50,7 +51,6 @@ export function resolveOptions(options: Options): Config {
         validate: password?.validate ?? null,
         expiryDays: password?.expiryDays ?? null,
         aboutToExpireDays: password?.aboutToExpireDays ?? 30,
-        revokeSessions: session?.revokeOnPasswordChange ?? true,
       },
       inform: {
         appInvalid: inform?.appInvalid ?? true,

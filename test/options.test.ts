@@ -140,7 +140,7 @@ describe('options that are wrong fail at construction', () => {
 
   test('a name that is like none is answered with all there are', () => {
     expect(refusalOf({ db, session: { zzzzzzzzzzzzzzzz: 1 } })).toBe(
-      'createSso: session.zzzzzzzzzzzzzzzz is not an option. There are: lifetimeMinutes, absoluteMinutes, inactivityMinutes, expiry, revokeOnPasswordChange.',
+      'createSso: session.zzzzzzzzzzzzzzzz is not an option. There are: lifetimeMinutes, absoluteMinutes, inactivityMinutes, expiry, revokeOnChange.',
     )
   })
 
@@ -284,6 +284,7 @@ describe('the type and the schema have the same names', () => {
       beforeUpdate: true,
       withinUpdate: true,
       afterUpdate: true,
+      onRevoked: true,
       onDenied: true,
       onError: true,
     } satisfies Record<keyof Required<Hooks>, true>,

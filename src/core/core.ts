@@ -25,14 +25,14 @@ export interface CoreConfig {
     readonly inactivityMinutes: number | null
     /** Decides how many minutes a session lasts; null for `lifetimeMinutes`. */
     readonly expiry: ((question: ExpiryQuestion) => number | undefined | Promise<number | undefined>) | null
+    /** Whether changes of attributes that say so (`x-sso.revokes`) end sessions of the account (ASVS 7.4.2, 7.4.3). */
+    readonly revokeOnChange: boolean
   }
   readonly password: PasswordPolicy & {
     /** Days until a new password expires; null for never (ASVS 6.2.10). */
     readonly expiryDays: number | null
     /** Days before expiry in which a login warns. */
     readonly aboutToExpireDays: number
-    /** Whether a new password ends the account's other sessions (ASVS 7.4.3). */
-    readonly revokeSessions: boolean
   }
   /** Which reasons a caller is told, beyond "not allowed" (contract section 9). */
   readonly inform: {

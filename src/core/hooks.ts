@@ -64,6 +64,25 @@ export interface Denial {
   readonly context: Context
 }
 
+/** Sessions of an account that were ended: of the package, and by right of any other that the host keeps. */
+export interface Revocation {
+  /** What ended them. */
+  readonly operation: Operation
+  /** Who did. */
+  readonly actor: Actor
+  /** The account whose sessions they were. */
+  readonly target: {
+    /** Its id. */
+    readonly user_id: string
+    /** Its username. */
+    readonly username: string
+  }
+  /** Whether the session that asked goes on: its owner has changed his own account. */
+  readonly keepsCurrent: boolean
+  /** Where the request comes from. */
+  readonly context: Context
+}
+
 type Awaitable<T> = T | Promise<T>
 /** Hooks that return nothing say so in many ways: undefined, void, and promises of either. */
 type Optional<T> = Awaitable<T | undefined> | Awaitable<void>
@@ -85,6 +104,8 @@ export interface Hooks<Transaction = unknown, Attrs extends object = HostAttribu
   readonly withinUpdate?: OneOrMany<(change: Change<Attrs>, trx: Transaction) => Awaitable<void>>
   /** After the commit. What it throws goes to `onError`; the reply stays a success. */
   readonly afterUpdate?: OneOrMany<(change: Change<Attrs>) => Awaitable<void>>
+  /** After the sessions of an account have been ended: to end the host's own, or to void its tokens (ASVS 7.4.2, 7.4.3). */
+  readonly onRevoked?: OneOrMany<(revocation: Revocation) => Awaitable<void>>
   /** After a refusal has been recorded. */
   readonly onDenied?: OneOrMany<(denial: Denial, error: SsoError) => Awaitable<void>>
   /** Anything unforeseen, with the error that the client is not shown. Default: `logger.error`. */
@@ -98,17 +119,19 @@ export interface HookRunner {
   readonly before: (change: ProposedChange) => Promise<Readonly<Record<string, unknown>>>
   readonly within: (change: Change, native: unknown) => Promise<void>
   readonly after: (change: Change) => Promise<void>
+  readonly revoked: (revocation: Revocation) => Promise<void>
   readonly denied: (denial: Denial, error: SsoError) => Promise<void>
   readonly error: (error: unknown, context: Context | null) => Promise<void>
 }
 
 /** @param log takes an error that no `onError` hook takes */
 export function buildHooks(hooks: Hooks<never>, log: (error: unknown, context: Context | null) => void): HookRunner {
-  const [authorize, before, within, after, denied, failed] = [
+  const [authorize, before, within, after, revoked, denied, failed] = [
     list(hooks.authorizeUpdate),
     list(hooks.beforeUpdate),
     list(hooks.withinUpdate),
     list(hooks.afterUpdate),
+    list(hooks.onRevoked),
     list(hooks.onDenied),
     list(hooks.onError),
   ]
@@ -174,6 +197,16 @@ export function buildHooks(hooks: Hooks<never>, log: (error: unknown, context: C
           await hook(change)
         } catch (error) {
           await report(error, change.context)
+        }
+      }
+    },
+
+    async revoked(revocation) {
+      for (const hook of revoked) {
+        try {
+          await hook(revocation)
+        } catch (error) {
+          await report(error, revocation.context)
         }
       }
     },

@@ -193,7 +193,6 @@ describe('the policy for new passwords', () => {
     minLength: 8,
     maxLength: 12,
     rejectList: ['password', 'straße'],
-    revokeSessions: true,
     validate: null,
   } as PasswordPolicy
   const about = { username: 'ada', email: null }

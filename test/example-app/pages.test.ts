@@ -189,8 +189,11 @@ describe('the pages of the example app', () => {
 
     await lock('POST')
     expect((await browser.get('/')).location).toBe('/sign-in')
-    expect((await browser.post('/profile', { display_name: 'Locked' })).status).toBe(403)
+    expect((await browser.post('/profile', { display_name: 'Locked' })).status).toBe(401)
     await lock('DELETE')
+    // The lock has ended the session of the browser for good.
+    expect((await browser.get('/')).location).toBe('/sign-in')
+    await browser.signIn('myuser')
     expect((await browser.get('/')).status).toBe(200)
   })
 

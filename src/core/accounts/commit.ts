@@ -34,6 +34,8 @@ export interface Committed {
   /** The account after the change, secrets included. */
   readonly after: StoredUser
   readonly record: AuditRecord
+  /** Whether the session that asked goes on where others were ended; null if none were. */
+  readonly keepsCurrent: boolean | null
 }
 
 function tryCommit(
@@ -63,7 +65,7 @@ function tryCommit(
       const isWritten = await transaction.updateAccount(account, encodeSecrets(core, columns))
       if (!isWritten) return null
     }
-    await revokeSessions(core, transaction, account, actor, columns)
+    const revocation = await revokeSessions(core, transaction, account, actor, columns)
     const changes = [
       ...changesBetween(core.catalogue, before, columns),
       ...(await applyExtras(core, transaction, before.user_id, extras, context)),
@@ -81,7 +83,7 @@ function tryCommit(
 
     const change = changeOf(core, request, actor, before, after, record)
     if (changes.length > 0) await core.hooks.within(change, transaction.native)
-    return { change, after, record }
+    return { change, after, record, keepsCurrent: revocation }
   })
 }
 
@@ -91,11 +93,19 @@ function remerged(core: Core, account: Account, target: Account, merges: Columns
   return account === target || names.length === 0 ? {} : core.validator.values(merged(account, merges), names)
 }
 
-async function revokeSessions(core: Core, transaction: Transaction, account: Account, actor: Actor, columns: Columns) {
+/** Ends the sessions that a change ends; says whether it has kept the one that asks, null if it ended none. */
+async function revokeSessions(
+  core: Core,
+  transaction: Transaction,
+  account: Account,
+  actor: Actor,
+  columns: Columns,
+): Promise<boolean | null> {
   const revokes = Object.keys(columns).map((name) => core.catalogue.get(name)?.revokes ?? null)
-  if (!core.config.password.revokeSessions || revokes.every((rule) => rule === null)) return
+  if (!core.config.session.revokeOnChange || revokes.every((rule) => rule === null)) return null
   const keepsOwn = !revokes.includes('all') && actor.userId === account.values.user_id
   await transaction.deleteSessionsOf(account.values.user_id, keepsOwn ? actor.sessionHash : null)
+  return keepsOwn
 }
 
 async function applyExtras(core: Core, transaction: Transaction, userId: string, extras: Extras, { now }: Context) {

@@ -63,5 +63,7 @@ export function deleteAccount(core: Core, request: DeleteRequest): Promise<void>
     if (isDryRun) return
     core.trail.deliver(record, context)
     await core.hooks.after(change)
+    const { actor, target: gone } = change
+    await core.hooks.revoked({ operation, actor, target: gone, keepsCurrent: false, context })
   })
 }

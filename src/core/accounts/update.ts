@@ -26,6 +26,9 @@ export function updateAccount(core: Core, request: UpdateRequest): Promise<Updat
     if (!request.demands?.isDryRun) {
       core.trail.deliver(committed.record, request.context)
       await core.hooks.after(committed.change)
+      const { keepsCurrent } = committed
+      const { operation, actor, target, context } = committed.change
+      if (keepsCurrent !== null) await core.hooks.revoked({ operation, actor, target, context, keepsCurrent })
     }
     return resultOf(core, proposal, committed)
   })

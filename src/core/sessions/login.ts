@@ -85,7 +85,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
       const columns = columnsOf(core, current.values, wanted, actor, context)
       if (Object.keys(columns).length > 0) {
         await transaction.updateAccount(current, encodeSecrets(core, columns))
-        if (renews && core.config.password.revokeSessions) {
+        if (renews && core.config.session.revokeOnChange) {
           await transaction.deleteSessionsOf(account.values.user_id, null)
         }
       }
@@ -111,6 +111,11 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
       return { record, columns }
     })
     core.trail.deliver(record, context)
+    if (renews && core.config.session.revokeOnChange) {
+      const { user_id, username } = account.values
+      const target = { user_id, username }
+      await core.hooks.revoked({ operation: 'login', actor, target, keepsCurrent: false, context })
+    }
 
     const standing = { isSelf: true, isSuperUser: actor.isSuperUser }
     return {

@@ -3,6 +3,7 @@ import type { Call } from '../accounts/operations.ts'
 import { isApproved } from '../accounts/state.ts'
 import { type Operation, recordOf } from '../audit/record.ts'
 import type { Core } from '../core.ts'
+import type { Revocation } from '../hooks.ts'
 import { type Attempt, attempted } from '../operation.ts'
 import type { Account, Session, StateChange, Transaction } from '../store.ts'
 import { authenticate, checkState, type Proof, requireSuperUser } from './gate.ts'
@@ -114,14 +115,18 @@ export function listSessions(
 export function endSession(core: Core, { of, id, ...call }: Call & { of: SessionsOf; id: string }): Promise<void> {
   return end(core, call, of, 'end_session', async (transaction, owner) => {
     if (!(await transaction.deleteSessionById(owner.values.user_id, id))) throw new SsoError('session_unknown')
+    return null
   })
 }
 
 /** Ends an account's sessions; one's own without the one that asks (ASVS 7.4.5, 7.5.2). */
 export function endSessions(core: Core, { of, ...call }: Call & { of: SessionsOf }): Promise<void> {
   return end(core, call, of, 'end_sessions', async (transaction, owner, { actor }) => {
-    const keeps = actor.userId === owner.values.user_id ? actor.sessionHash : null
-    await transaction.deleteSessionsOf(owner.values.user_id, keeps)
+    const keepsCurrent = actor.userId === owner.values.user_id
+    await transaction.deleteSessionsOf(owner.values.user_id, keepsCurrent ? actor.sessionHash : null)
+    const { user_id, username } = owner.values
+    const target = { user_id, username }
+    return { operation: 'end_sessions', actor, target, keepsCurrent, context: call.context }
   })
 }
 
@@ -130,18 +135,20 @@ function end(
   call: Call,
   of: SessionsOf,
   operation: Operation,
-  write: (transaction: Transaction, owner: Account, proof: Proof) => Promise<void>,
+  write: (transaction: Transaction, owner: Account, proof: Proof) => Promise<Revocation | null>,
 ): Promise<void> {
   const { credentials, context } = call
   return attempted(core, operation, context, async (attempt) => {
     const proof = await authenticate(core, credentials, context, attempt)
     const owner = await ownerOf(core, of, proof, call, attempt)
     const record = recordOf({ operation, context, actor: proof.actor, target: attempt.target }, [])
-    await core.store.transaction(async (transaction) => {
-      await write(transaction, owner, proof)
+    const revocation = await core.store.transaction(async (transaction) => {
+      const written = await write(transaction, owner, proof)
       await transaction.appendAudit(record)
+      return written
     })
     core.trail.deliver(record, context)
+    if (revocation) await core.hooks.revoked(revocation)
   })
 }
 

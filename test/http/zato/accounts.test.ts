@@ -259,7 +259,7 @@ describe.each(PLACES)(`accounts over the Zato dialect: ${PLACE}`, (place) => {
           approval_status_mod_by: wire.admin.id,
           is_approval_needed: true,
         },
-        elsewhere: [],
+        elsewhere: ['- sso_session'],
         audit: [
           updated(
             [
@@ -844,7 +844,7 @@ describe.each(PLACES)(`accounts over the Zato dialect: ${PLACE}`, (place) => {
         expect(first).toEqual({
           reply: ok(),
           account: Object.fromEntries(Object.entries(changes).map(([name, [, to]]) => [name, to])),
-          elsewhere: [],
+          elsewhere: ['- sso_session'],
           audit: [
             record(operation, 'ok', {
               actor: 'admin',
@@ -907,12 +907,12 @@ describe.each(PLACES)(`accounts over the Zato dialect: ${PLACE}`, (place) => {
 
     const idOfStored = async (name: string) => String((await wire.stored(name))['user_id'])
 
-    test('a rejection hides the sessions, a later approval gives them back', async () => {
+    test('a rejection ends the sessions, and a later approval does not give them back', async () => {
       const ada = await wire.person()
       await asked(ada, wire.admin, 'POST', '/user/reject', { user_id: ada.id })
       expect((await asked(ada, ada, 'GET', '/user', {})).reply).toEqual(refused('E007001'))
       await asked(ada, wire.admin, 'POST', '/user/approve', { user_id: ada.id })
-      expect((await asked(ada, ada, 'GET', '/user', {})).reply).toEqual(ok(ownFields(ada.name)))
+      expect((await asked(ada, ada, 'GET', '/user', {})).reply).toEqual(refused('E007001'))
     })
   })
 })

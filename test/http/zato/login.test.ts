@@ -540,8 +540,8 @@ describe.each(DATABASE_PLACES)('POST /user/login under other options: $database'
     expect(warnings).toEqual([[], ['W003005']])
   })
 
-  test('session.revokeOnPasswordChange off keeps the other sessions; lifetimeMinutes is how long each lives', async () => {
-    const wire = await under({ session: { revokeOnPasswordChange: false, lifetimeMinutes: 5 } })
+  test('session.revokeOnChange off keeps the other sessions; lifetimeMinutes is how long each lives', async () => {
+    const wire = await under({ session: { revokeOnChange: false, lifetimeMinutes: 5 } })
     const ada = await wire.person(due)
     expect((await loggedIn(wire, ada, { new_password: NEW_PASSWORD })).elsewhere).toEqual(['+ sso_session'])
     const statuses = []

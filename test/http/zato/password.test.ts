@@ -308,7 +308,7 @@ describe.each(DATABASE_PLACES)('PATCH /user/password under other options: $datab
           seen.push([password, about])
         },
       },
-      session: { revokeOnPasswordChange: false },
+      session: { revokeOnChange: false },
     })
     try {
       const ada = await wire.person({}, { password: 'first', email: 'ada@example.com' })

@@ -107,7 +107,7 @@ describe.each(PLACES)(`one-time codes over the Zato dialect: ${PLACE}`, (place: 
       expect(await setKey(wire.admin, ada, { user_id: ada.id })).toEqual({
         reply: ok({ totp_key: TOTP_KEY }),
         account: { totp_key: SEALED },
-        elsewhere: [],
+        elsewhere: ['- sso_session'],
         audit: [done('set_totp_key', wire.admin, ada, [keySet])],
       })
     })
