@@ -3,7 +3,9 @@ import type { Account } from '../store.ts'
 
 /** Whether an account's state keeps its owner out; an expired password does not, for it can be changed. */
 export function canEnter(values: StoredUser): boolean {
-  return !values.is_locked && values.approval_status === 'approved' && values.sign_up_status === 'final'
+  return (
+    values.is_active && !values.is_locked && values.approval_status === 'approved' && values.sign_up_status === 'final'
+  )
 }
 
 /** Whether somebody has let the account in. */

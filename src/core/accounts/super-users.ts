@@ -5,7 +5,13 @@ import type { AccountFilter, Columns, Transaction } from '../store.ts'
 import { canEnter } from './state.ts'
 
 const WORKING_SUPER_USERS: AccountFilter = {
-  equal: { is_super_user: true, is_locked: false, approval_status: 'approved', sign_up_status: 'final' },
+  equal: {
+    is_super_user: true,
+    is_active: true,
+    is_locked: false,
+    approval_status: 'approved',
+    sign_up_status: 'final',
+  },
   names: {},
   nameOp: 'and',
   isNameExact: true,

@@ -18,7 +18,7 @@ export interface StoredUser {
   readonly middle_name: string | null
   /** Last name. */
   readonly last_name: string | null
-  /** Always true; kept for clients of Zato. */
+  /** False keeps the owner out. Set by the host's own program only: nothing here changes it. */
   readonly is_active: boolean
   /** Always false; kept for clients of Zato. */
   readonly is_internal: boolean
@@ -84,7 +84,7 @@ export interface OwnUser {
   readonly middle_name: string | null
   /** Last name. */
   readonly last_name: string | null
-  /** Always true; kept for clients of Zato. */
+  /** False keeps the owner out. Set by the host's own program only: nothing here changes it. */
   readonly is_active?: boolean
   /** Always false; kept for clients of Zato. */
   readonly is_internal?: boolean

@@ -119,6 +119,8 @@ export async function confirm(
 /** The rest of the session gate, in its order (contract section 6). */
 export function checkState(core: Core, { values }: Account, { now }: Context, conditions: Conditions = {}): void {
   const { inform } = core.config
+  // Only the host's own program sets it, so what it says to whom is up to the host.
+  if (!values.is_active) throw new SsoError('not_allowed')
   if (values.is_locked) throw new SsoError(inform.locked ? 'account_locked' : 'not_allowed')
   if (values.sign_up_status !== 'final') throw new SsoError(inform.notConfirmed ? 'sign_up_not_final' : 'not_allowed')
   const isExpired = values.password_expiry !== null && now > values.password_expiry
