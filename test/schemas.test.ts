@@ -590,7 +590,9 @@ describe('the schema of audit records', () => {
 
     await sso.user.updateGrants({ ...onEve, patch: { roles: { sales: null }, acls: { b: true } } })
 
-    // Refusals of every kind, by every way in.
+    // Refusals of every kind, by every way in; the lock has ended the session.
+    const { ust: later } = await sso.user.login({ username: 'eve', password: `${PASSWORD}!`, ...app })
+    own.currentUst = later
     await refused(sso.user.getAudit({ ...own, userId: ids.ada }))
     await host.http.get('/account/users/nobody').set('Authorization', `Bearer ${tokens.ada}`)
     await refused(sso.user.getUserById({ ...own, userId: ids.ada }))
