@@ -16,7 +16,9 @@ import type { Readiness } from './core/store.ts'
 import { buildUserApi, type UserApi } from './core/users.ts'
 import { contextOf, type Edge } from './http/edge.ts'
 import { buildMiddleware, type Middleware } from './http/middleware.ts'
-import { restRouter } from './http/rest/router.ts'
+import { openApiDocument } from './http/openapi/document.ts'
+import type { OpenApiDocument } from './http/openapi/model.ts'
+import { REST_ROUTES, restRouter } from './http/rest/router.ts'
 import { updateuserRouter } from './http/updateuser/router.ts'
 import { zatoRouter } from './http/zato/router.ts'
 import { buildStore } from './knex/store.ts'
@@ -47,6 +49,13 @@ export interface Sso<Attrs extends object = HostAttributes> extends Middleware {
   readonly updateuser: Router
   /** Router of the `rest` dialect, for new clients: `/me`, `/users` and the rest. */
   readonly rest: Router
+  /**
+   * The OpenAPI 3.1 document of the dialects that the option `openapi.paths` names. `GET /openapi.json` of `rest` has that
+   * dialect in any case, where it is mounted.
+   *
+   * @throws SsoError `table_unfit`: attributes are described as their columns hold them
+   */
+  readonly openapi: () => Promise<OpenApiDocument>
   /** Passport strategies. */
   readonly passport: Strategies
   /** Who may read and change what. */
@@ -107,6 +116,7 @@ export function createSso(options: Options): Sso {
     newUserId: config.store.newUserId,
   }
   const edge: Edge = { core, config: config.edge }
+  const { paths } = config.edge.openapi
 
   return {
     ready: async () => {
@@ -123,7 +133,11 @@ export function createSso(options: Options): Sso {
     attributes: buildAttributesApi(core, config.edge.now),
     zato: zatoRouter(edge),
     updateuser: updateuserRouter(edge),
-    rest: restRouter(edge),
+    rest: restRouter(edge, (rest) => openApiDocument(edge, { ...paths, rest }, REST_ROUTES)),
+    openapi: async () => {
+      await store.ready()
+      return openApiDocument(edge, paths, REST_ROUTES)
+    },
     passport: buildStrategies({ core, contextOf: (req) => contextOf(edge, req, 'passport') }),
     accessMatrix: accessMatrix(catalogue),
     ...buildMiddleware(edge),

@@ -172,6 +172,22 @@ export interface Options<Attrs extends object = HostAttributes> {
      */
     readonly reauthMaxAge?: number | null
   }
+  /** The OpenAPI document. */
+  readonly openapi?: {
+    /** Where the routers are mounted, for instance `/account`; the document has those that are named. Default none. */
+    readonly paths?: {
+      /** Path of `sso.rest`; its own `GET /openapi.json` knows it by itself. */
+      readonly rest?: string
+      /** Path of `sso.zato`. */
+      readonly zato?: string
+      /** Path of `sso.updateuser`. */
+      readonly updateuser?: string
+    }
+    /** What the document calls the API. Default `Accounts`. */
+    readonly title?: string
+    /** Version that the document gives the API. Default `1.0.0`. */
+    readonly version?: string
+  }
   /** Bytes of a request body. Default 102400. */
   readonly bodyLimit?: number
   /** The host's own correlation id of a request. Default: a new one each request. */

@@ -99,6 +99,11 @@ export function resolveOptions(options: Options): Config {
       bodyLimit: options.bodyLimit ?? 102_400,
       correlationId: options.correlationId ?? null,
       updateuserMethods: updateuser?.methods ?? ['GET', 'POST'],
+      openapi: {
+        title: options.openapi?.title ?? 'Accounts',
+        version: options.openapi?.version ?? '1.0.0',
+        paths: options.openapi?.paths ?? {},
+      },
       logger: options.logger ?? console,
       now: options.now ?? (() => new Date()),
     },

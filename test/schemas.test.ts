@@ -3,8 +3,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { NAMES as PARAMETERS } from '../src/http/updateuser/parameters.ts'
+import { ENDPOINTS, type Endpoint } from '../src/http/zato/endpoints.ts'
 import { type AuditRecord, ERRORS, type Operation, type Outcome } from '../src/index.ts'
-import { ENDPOINTS, type Endpoint } from './generated/endpoints.ts'
 import { fastHasher } from './support/fast-hasher.ts'
 import { idOf, PASSWORD, startHost, type TestHost } from './support/host.ts'
 import { codeAt, TOTP_KEY } from './support/one-time-codes.ts'
@@ -124,7 +124,19 @@ describe('every schema', () => {
 
   test('every request body, the audit record, the options and the user have one, and there are no others', () => {
     const bodies = new Set(ENDPOINTS.map(({ schema }) => schema))
-    expect(NAMES.sort()).toEqual([...bodies, 'audit-record', 'options', 'rest', 'updateuser', 'user', 'zato'].sort())
+    expect(NAMES.sort()).toEqual(
+      [
+        ...bodies,
+        'audit-record',
+        'options',
+        'rest',
+        'updateuser',
+        'updateuser-replies',
+        'user',
+        'zato',
+        'zato-replies',
+      ].sort(),
+    )
   })
 })
 

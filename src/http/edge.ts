@@ -36,6 +36,12 @@ export interface EdgeConfig {
   readonly bodyLimit: number
   readonly correlationId: ((req: Request) => string | undefined) | null
   readonly updateuserMethods: readonly ('GET' | 'POST')[]
+  /** What the OpenAPI document says of itself, and the paths that it describes. */
+  readonly openapi: {
+    readonly title: string
+    readonly version: string
+    readonly paths: Readonly<Partial<Record<'rest' | 'zato' | 'updateuser', string>>>
+  }
   readonly logger: Logger
   readonly now: () => Date
 }
@@ -51,7 +57,8 @@ export type Fail = (error: SsoError, context: Context, req: Request, res: Respon
 
 /** Header that names the application, where the body does not (contract section 8.12). */
 export const APP_HEADER = 'X-Zato-SSO-Current-App'
-const CID_HEADER = 'X-Zato-CID'
+/** Header of the correlation id, in every reply. */
+export const CID_HEADER = 'X-Zato-CID'
 const LONGEST_CID = 128
 const LONGEST_APP = 191
 

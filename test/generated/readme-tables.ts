@@ -10,8 +10,8 @@ import { buildCatalogue } from '../../src/core/schema/catalogue.ts'
 import { ERRORS, type ErrorCode } from '../../src/errors.ts'
 import { REST_ROUTES } from '../../src/http/rest/router.ts'
 import { UPDATEUSER } from '../../src/http/updateuser/failures.ts'
+import { ENDPOINTS } from '../../src/http/zato/endpoints.ts'
 import { ZATO } from '../../src/http/zato/failures.ts'
-import { ENDPOINTS } from './endpoints.ts'
 
 /** The README's generated tables by the name in their markers. */
 export const TABLES: Readonly<Record<string, () => string>> = {

@@ -48,8 +48,8 @@ export interface CreateResult {
 }
 
 const NAMES = ['display_name', 'first_name', 'middle_name', 'last_name'] as const
-// Nobody may edit these later, yet POST /user takes them (contract section 8.4).
-const ON_CREATION = ['is_rate_limit_active', 'rate_limit_def']
+/** Attributes that nobody may edit later, yet POST /user takes them (contract section 8.4). */
+export const ON_CREATION: readonly string[] = ['is_rate_limit_active', 'rate_limit_def']
 
 /** Creates an account. @throws SsoError `super_user_required`, `username_taken` and all of validation */
 export function createAccount(core: Core, request: CreateRequest): Promise<CreateResult> {

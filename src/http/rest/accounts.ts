@@ -58,7 +58,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     summary: 'Creates a regular account; super-users only.',
     body: 'NewUser',
     query: DRY_RUN,
-    reply: 'User',
+    reply: 'CreatedUser',
     status: 201,
     async run(call, { core, body, demands, baseUrl }) {
       const { autoApprove = false } = body as { autoApprove?: boolean }

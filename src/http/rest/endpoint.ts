@@ -27,7 +27,11 @@ export interface RestRequest {
   readonly demands: Demands
   /** URL of the router. */
   readonly baseUrl: string
+  readonly describe: Describe
 }
+
+/** Makes the OpenAPI document for this router's URL. */
+export type Describe = (baseUrl: string) => object
 
 /** What an endpoint answers. */
 export interface Reply {
@@ -47,8 +51,8 @@ export interface Endpoint {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
   /** Path in Express' words: `/users/:id`. */
   readonly path: string
-  /** What a refusal at the door is recorded as, and the operation's name in the OpenAPI document with the path. */
-  readonly operation: Operation
+  /** What the audit trail calls it; null for what is never refused and not worth a record. */
+  readonly operation: Operation | null
   /** What it does, for people. */
   readonly summary: string
   /** Name of the request body's schema; none where there is no body. */
@@ -58,7 +62,7 @@ export interface Endpoint {
   /** Entity tag of what it changes, where it has one: what `If-Match` is compared with, under the lock. */
   readonly tag?: TagOf
   /** Name of the reply's schema; null where there is no body. */
-  readonly reply: BodyName | 'User' | 'UserUpdate' | 'Form' | 'OpenApi' | null
+  readonly reply: BodyName | null
   /** Status of the reply where it is not 200, or 204 without a body. */
   readonly status?: number
 }
@@ -70,7 +74,7 @@ export type Run = (call: Call, request: RestRequest) => Promise<Reply>
 export type RunOpen = (request: RestRequest) => Promise<Reply>
 
 /** An endpoint and what it does. */
-export type Route = Endpoint & ({ readonly run: Run } | { readonly runOpen: RunOpen })
+export type Route = Endpoint & ({ readonly operation: Operation; readonly run: Run } | { readonly runOpen: RunOpen })
 
 /** Every change can be tried first. */
 export const DRY_RUN: QuerySchema = {
@@ -81,7 +85,7 @@ export const DRY_RUN: QuerySchema = {
 }
 
 /** Makes an Express handler of a route. */
-export function restHandler(edge: Edge, route: Route): RequestHandler {
+export function restHandler(edge: Edge, route: Route, describe: Describe): RequestHandler {
   const { core } = edge
   const reader = new BodyReader(edge.config.bodyLimit)
   const readBody = route.body ? bodyParser(reader, route.body, route.method === 'patch') : null
@@ -106,6 +110,7 @@ export function restHandler(edge: Edge, route: Route): RequestHandler {
         readsBack: true,
       },
       baseUrl: req.baseUrl,
+      describe,
     }
     if ('runOpen' in route) return send(req, res, route, await route.runOpen(request))
 

@@ -26,7 +26,8 @@ export type Query = Readonly<Record<string, string | number | boolean>>
 /** A request body, checked against its schema. */
 export type RequestBody = Readonly<Record<string, unknown>>
 
-const MERGE_PATCH = 'application/merge-patch+json'
+/** Media type of merge patches (RFC 7396). */
+export const MERGE_PATCH = 'application/merge-patch+json'
 const JSON_TYPE = 'application/json'
 
 const bodies = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true })

@@ -3,7 +3,8 @@ import { SsoError } from '../../errors.ts'
 import { contextOf, type Edge, headersOf, otherMethods } from '../edge.ts'
 import { ACCOUNT_ROUTES } from './accounts.ts'
 import { ATTRIBUTE_ROUTES } from './attributes.ts'
-import { type Route, restHandler } from './endpoint.ts'
+import { DESCRIPTION_ROUTES } from './description.ts'
+import { type Describe, type Route, restHandler } from './endpoint.ts'
 import { restFail } from './failures.ts'
 import { GRANT_ROUTES } from './grants.ts'
 import { SEARCH_ROUTES } from './search.ts'
@@ -18,17 +19,18 @@ export const REST_ROUTES: readonly Route[] = [
   ...TOTP_ROUTES,
   ...GRANT_ROUTES,
   ...ATTRIBUTE_ROUTES,
+  ...DESCRIPTION_ROUTES,
 ]
 
 /** The `rest` dialect, for new clients: a plain router, for any mount point. */
-export function restRouter(edge: Edge): Router {
+export function restRouter(edge: Edge, describe: Describe): Router {
   const router = Router({ caseSensitive: true })
   const fail = restFail(edge)
 
   for (const path of new Set(REST_ROUTES.map((route) => route.path))) {
     const routes = REST_ROUTES.filter((route) => route.path === path)
     const mounted = router.route(path)
-    for (const route of routes) mounted[route.method](restHandler(edge, route))
+    for (const route of routes) mounted[route.method](restHandler(edge, route, describe))
     const methods = routes.map(({ method }) => method.toUpperCase())
     mounted.all(otherMethods(edge, 'rest', methods, fail))
   }

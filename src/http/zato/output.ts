@@ -19,8 +19,8 @@ export function isoformat(time: Date): string {
   return text.endsWith('.000Z') ? text.slice(0, 19) : `${text.slice(0, 23)}000`
 }
 
-// Contract section 8.3: what a regular user reads of himself; his user_id is not among it.
-const TO_SELF = [
+/** What a regular user reads of himself; his user_id is not among it (contract section 8.3). */
+export const TO_SELF: readonly string[] = [
   'username',
   'email',
   'display_name',
@@ -31,7 +31,8 @@ const TO_SELF = [
   'totp_label',
 ]
 
-const TO_SUPER_USERS = [
+/** What a super-user reads of anybody. */
+export const TO_SUPER_USERS: readonly string[] = [
   'user_id',
   ...TO_SELF,
   'is_active',
@@ -56,8 +57,8 @@ const TO_SUPER_USERS = [
 /** Fields that the reply to POST /user leaves out (contract section 8.4). */
 export const NOT_ON_CREATION: readonly string[] = ['locked_time', 'locked_by', 'creation_ctx']
 
-// Contract section 8.10: only a search shows them.
-const FOUND = [...TO_SUPER_USERS, 'is_rate_limit_active', 'rate_limit_def']
+/** What a search shows: two more (contract section 8.10). */
+export const FOUND: readonly string[] = [...TO_SUPER_USERS, 'is_rate_limit_active', 'rate_limit_def']
 
 /** An account that was found by a search. */
 export function foundFields(catalogue: Catalogue, user: User): Record<string, unknown> {

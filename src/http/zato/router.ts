@@ -11,14 +11,14 @@ import { type Edge, otherMethods } from '../edge.ts'
 import { createUser, updateData } from './accounts.ts'
 import { attributeRoutes } from './attributes.ts'
 import { endpointMaker, type Rules } from './endpoint.ts'
+import { INVALID_FOR_REGULAR_USERS } from './endpoints.ts'
 import { zatoFail } from './failures.ts'
 import { booleanIn, codeIn, hasId, idIn, integerIn, metadataIn, textIn } from './input.ts'
 import { sendOk, userFields } from './output.ts'
 import { searchEndpoint } from './search.ts'
 import { sessionRoutes } from './sessions.ts'
 
-// These endpoints say "invalid input" to a regular user who reaches for another (contract sections 8.5, 8.7, 8.9).
-const INVALID_FOR_REGULAR_USERS: Rules = { exceptions: { super_user_required: 'E008002' } }
+const FOR_REGULAR_USERS: Rules = { exceptions: INVALID_FOR_REGULAR_USERS }
 
 /** The Zato SSO dialect (contract `zato-sso`): a plain router, for any mount point. */
 export function zatoRouter(edge: Edge): Router {
@@ -85,7 +85,7 @@ export function zatoRouter(edge: Edge): Router {
           else await accounts.updateCurrentUser(core, change)
           sendOk(res, call.context)
         },
-        INVALID_FOR_REGULAR_USERS,
+        FOR_REGULAR_USERS,
       ),
       delete: byId('delete_user', (call) => deleteAccount(core, call)),
     },
@@ -107,7 +107,7 @@ export function zatoRouter(edge: Edge): Router {
           })
           sendOk(res, call.context)
         },
-        INVALID_FOR_REGULAR_USERS,
+        FOR_REGULAR_USERS,
       ),
     },
 
@@ -125,7 +125,7 @@ export function zatoRouter(edge: Edge): Router {
           })
           sendOk(res, call.context, { totp_key: totpKey })
         },
-        INVALID_FOR_REGULAR_USERS,
+        FOR_REGULAR_USERS,
       ),
     },
 
@@ -134,9 +134,9 @@ export function zatoRouter(edge: Edge): Router {
       delete: byId('unlock_user', (call) => accounts.unlockUser(core, call)),
     },
     '/user/approve': {
-      post: byId('approve_user', (call) => accounts.approveUser(core, call), INVALID_FOR_REGULAR_USERS),
+      post: byId('approve_user', (call) => accounts.approveUser(core, call), FOR_REGULAR_USERS),
     },
-    '/user/reject': { post: byId('reject_user', (call) => accounts.rejectUser(core, call), INVALID_FOR_REGULAR_USERS) },
+    '/user/reject': { post: byId('reject_user', (call) => accounts.rejectUser(core, call), FOR_REGULAR_USERS) },
     ...sessionRoutes(core, endpoint),
     ...attributeRoutes(core, endpoint),
   }

@@ -2,11 +2,11 @@ import type { RequestHandler } from 'express'
 import type { Core } from '../../core/core.ts'
 import { searchUsers } from '../../core/search/search.ts'
 import type { EndpointMaker, Rules } from './endpoint.ts'
+import { UNTOLD_SESSIONS } from './endpoints.ts'
 import { booleanIn, integerIn } from './input.ts'
 import { foundFields, sendOk } from './output.ts'
 
-// Search is one of Zato's plain services, which do not tell what is wrong with a session (contract section 4).
-const PLAIN: Rules = { exceptions: { session_unknown: 'E005001' } }
+const PLAIN: Rules = { exceptions: UNTOLD_SESSIONS }
 
 const CRITERIA = [
   'user_id',
