@@ -16,7 +16,7 @@ import type { Readiness } from './core/store.ts'
 import { buildUserApi, type UserApi } from './core/users.ts'
 import { contextOf, type Edge } from './http/edge.ts'
 import { buildMiddleware, type Middleware } from './http/middleware.ts'
-import { openApiDocument } from './http/openapi/document.ts'
+import { documentsOf } from './http/openapi/document.ts'
 import type { OpenApiDocument } from './http/openapi/model.ts'
 import { REST_ROUTES, restRouter } from './http/rest/router.ts'
 import { updateuserRouter } from './http/updateuser/router.ts'
@@ -116,7 +116,7 @@ export function createSso(options: Options): Sso {
     newUserId: config.store.newUserId,
   }
   const edge: Edge = { core, config: config.edge }
-  const { paths } = config.edge.openapi
+  const describe = documentsOf(edge, REST_ROUTES)
 
   return {
     ready: async () => {
@@ -133,10 +133,10 @@ export function createSso(options: Options): Sso {
     attributes: buildAttributesApi(core, config.edge.now),
     zato: zatoRouter(edge),
     updateuser: updateuserRouter(edge),
-    rest: restRouter(edge, (rest) => openApiDocument(edge, { ...paths, rest }, REST_ROUTES)),
+    rest: restRouter(edge, describe),
     openapi: async () => {
       await store.ready()
-      return openApiDocument(edge, paths, REST_ROUTES)
+      return describe()
     },
     passport: buildStrategies({ core, contextOf: (req) => contextOf(edge, req, 'passport') }),
     accessMatrix: accessMatrix(catalogue),

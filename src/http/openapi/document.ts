@@ -15,12 +15,23 @@ const TAGS = {
 const DESCRIPTION =
   'Accounts and their updates. A method that a path does not have is answered 405, OPTIONS 204, both with Allow; HEAD as GET, but for /updateuser.'
 
+/**
+ * Makes documents, for the path that `sso.rest` turns out to be mounted at or without it. One is kept: whoever asks for it
+ * again, which anybody may, costs no more than its transport.
+ */
+export function documentsOf(edge: Edge, routes: readonly Route[]): (rest?: string) => OpenApiDocument {
+  let kept: { readonly rest: string | undefined; readonly document: OpenApiDocument } | null = null
+  return (rest) => {
+    const { paths } = edge.config.openapi
+    if (kept?.rest !== rest || !kept) {
+      kept = { rest, document: openApiDocument(edge, rest === undefined ? paths : { ...paths, rest }, routes) }
+    }
+    return kept.document
+  }
+}
+
 /** Describes the dialects that are mounted; those without a path are not. */
-export function openApiDocument(
-  edge: Edge,
-  paths: EdgeConfig['openapi']['paths'],
-  routes: readonly Route[],
-): OpenApiDocument {
+function openApiDocument(edge: Edge, paths: EdgeConfig['openapi']['paths'], routes: readonly Route[]): OpenApiDocument {
   const { title, version } = edge.config.openapi
   const described: Partial<Record<keyof typeof TAGS, DialectDescription>> = {
     ...(paths.rest === undefined ? {} : { rest: describeRest(edge, templated(paths.rest), routes) }),

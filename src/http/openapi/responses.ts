@@ -11,7 +11,7 @@ export const HEADERS = {
   Challenge: header('What is missing (RFC 6750, RFC 9470).', true),
   PossibleChallenge: header('For clients that sent HTTP Basic.', false),
   Allow: header('Methods that the path has.', true),
-  AcceptPatch: header('Media types that are read (RFC 5789).', true),
+  AcceptPatch: header('Media types that are read (RFC 5789), unless it was the encoding.', false),
   Preference: { ...header('The preference that was followed (RFC 7240).', true), schema: { const: 'return=minimal' } },
 } as const
 

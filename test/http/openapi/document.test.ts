@@ -37,7 +37,7 @@ function routesOf(router: Router, base: string): string[] {
 
 test('it is valid OpenAPI 3.1', async () => {
   const validator = new Validator()
-  expect(await validator.validate(structuredClone(document))).toEqual({ valid: true })
+  expect(await validator.validate({ ...structuredClone(document) })).toEqual({ valid: true })
   expect(validator.version).toBe('3.1')
 })
 
@@ -118,7 +118,7 @@ describe('what it describes is what the options say', () => {
   test('without paths there is nothing to describe; title and version are the host’s', async () => {
     const empty = await made({ openapi: { title: 'Members', version: '2.1' } }).openapi()
     expect(empty).toMatchObject({ info: { title: 'Members', version: '2.1' }, paths: {}, tags: [] })
-    expect((await new Validator().validate(structuredClone(empty) as object)).valid).toBe(true)
+    expect((await new Validator().validate({ ...structuredClone(empty) })).valid).toBe(true)
   })
 
   test('If-Match is required, and its absence 428, only where the option says so', async () => {
