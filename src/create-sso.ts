@@ -14,6 +14,7 @@ import { buildSessionApi, type SessionApi } from './core/sessions/api.ts'
 import { randomPassword } from './core/sessions/tokens.ts'
 import type { Readiness } from './core/store.ts'
 import { buildUserApi, type UserApi } from './core/users.ts'
+import { docsRouter } from './http/docs/router.ts'
 import { contextOf, type Edge } from './http/edge.ts'
 import { buildMiddleware, type Middleware } from './http/middleware.ts'
 import { documentsOf } from './http/openapi/document.ts'
@@ -56,6 +57,13 @@ export interface Sso<Attrs extends object = HostAttributes> extends Middleware {
    * @throws SsoError `table_unfit`: attributes are described as their columns hold them
    */
   readonly openapi: () => Promise<OpenApiDocument>
+  /**
+   * Router that shows the document of `openapi()` as a page, with Swagger UI from the host's own `swagger-ui-dist`: nothing
+   * is loaded from elsewhere. Made when it is first asked for.
+   *
+   * @throws SsoError `option_invalid` where `swagger-ui-dist` is not installed
+   */
+  readonly docs: Router
   /** Passport strategies. */
   readonly passport: Strategies
   /** Who may read and change what. */
@@ -97,6 +105,7 @@ export function createSso(options: Options): Sso {
     usesTransactor: config.hooks.withinUpdate !== undefined,
   })
   let decoy: Promise<string> | null = null
+  let docs: Router | null = null
   const core: Core = {
     config: config.core,
     catalogue,
@@ -137,6 +146,10 @@ export function createSso(options: Options): Sso {
     openapi: async () => {
       await store.ready()
       return describe()
+    },
+    get docs() {
+      docs ??= docsRouter(edge, describe)
+      return docs
     },
     passport: buildStrategies({ core, contextOf: (req) => contextOf(edge, req, 'passport') }),
     accessMatrix: accessMatrix(catalogue),
