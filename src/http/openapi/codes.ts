@@ -14,7 +14,7 @@ const GATE: Codes = [
 ]
 const ON_OTHERS: Codes = [...GATE, 'super_user_required', 'user_unknown']
 const ON_SESSIONS: Codes = [...GATE, 'super_user_required']
-// What every change can meet: hooks, somebody else's change, the database's own rules.
+// What every change can meet: hooks, somebody else's change, the database's own rules, and that nobody shuts himself out.
 const CHANGE: Codes = [
   ...ON_OTHERS,
   'attribute_forbidden',
@@ -23,6 +23,8 @@ const CHANGE: Codes = [
   'concurrent_change',
   'value_taken',
   'user_referenced',
+  'operation_invalid',
+  'last_super_user',
 ]
 const PROFILE: Codes = [
   'attribute_unknown',
@@ -65,7 +67,7 @@ const REFUSALS: Readonly<Record<Operation, Codes>> = {
   change_password: [...CHANGE, ...PASSWORD, ...PROOF],
   set_totp_key: [...CHANGE, ...PROFILE, ...PROOF],
   validate_totp_code: [...CHANGE, 'totp_invalid'],
-  delete_user: [...CHANGE, 'operation_invalid'],
+  delete_user: CHANGE,
   lock_user: CHANGE,
   unlock_user: CHANGE,
   approve_user: CHANGE,

@@ -43,6 +43,7 @@ const name = () => `new${++count}`
 export const SUCCESSES: Readonly<Record<string, readonly Case[]>> = {
   postLogin: [(_, { name: username }) => ({ body: { username, password: PASSWORD } })],
   postLogout: [own],
+  postRenew: [own],
   getMe: [own, (_, as) => ({ as, headers: { 'If-None-Match': '*' } }), ({ admin: as }) => ({ as })],
   patchMe: [
     (_, as) => ({ as, body: { display_name: 'Ada', nickname: null, settings: { a: [1] }, pin: '1234' } }),
@@ -81,6 +82,10 @@ export const SUCCESSES: Readonly<Record<string, readonly Case[]>> = {
   postUsers: [
     ({ admin: as }) => ({ as, body: { username: name(), email: 'a@example.com', autoApprove: true } }),
     ({ admin: as }) => ({ as, body: { username: name(), password: PASSWORD }, query: 'dryRun=true' }),
+  ],
+  getUsers: [
+    ({ admin: as }) => ({ as }),
+    ({ admin: as }) => ({ as, query: 'last_name=x&isNameExact=false&nameOp=or&pageSize=1&curPage=2' }),
   ],
   getUsersById: [onUser()],
   patchUsersById: [
