@@ -73,6 +73,7 @@ async function readMysql(db: Knex, name: string, schema: string | null): Promise
           isGenerated: /(virtual|stored) generated/i.test(String(extra)),
           values: type === 'enum' ? quotedIn(String(definition)) : null,
           sample: null,
+          isIndexed: false,
         },
       ]),
     ),
@@ -139,6 +140,7 @@ async function readPostgres(db: Knex, name: string): Promise<HostTable> {
           isGenerated: generated !== '',
           values: typeof values === 'string' ? JSON.parse(values) : null,
           sample: null,
+          isIndexed: false,
         },
       ]),
     ),
@@ -165,11 +167,10 @@ async function readSqlite(db: Knex, name: string, schema: string | null): Promis
     from('pragma_table_xinfo', '?'),
     [name],
   )
-  const keys = await rowsOf(
+  const indexes = await rowsOf(
     db,
-    ['list.name', 'part.name', 'list.partial', `(select sql from ${master} where name = list.name)`],
-    `${from('pragma_index_list', '?')} list, ${from('pragma_index_xinfo', 'list.name')} part
-     where list."unique" = 1 and part.key = 1`,
+    ['list.name', 'part.name', 'list.partial', `(select sql from ${master} where name = list.name)`, 'list."unique"'],
+    `${from('pragma_index_list', '?')} list, ${from('pragma_index_xinfo', 'list.name')} part where part.key = 1`,
     [name],
   )
   const [[kind, written] = []] = await rowsOf(
@@ -180,11 +181,12 @@ async function readSqlite(db: Knex, name: string, schema: string | null): Promis
   )
   // The key that counts has no index of its own.
   const primary = columns.filter(([, , , , , pk]) => Number(pk) > 0).map(([column]) => [' primary', column, false])
-  const others = keys.map(([index, column, partial, sql]) => [
-    index,
-    column ?? loweredIn(String(sql)),
-    Number(partial) === 1,
-  ])
+  const parts = indexes.map(([index, column, partial, sql, isUnique]) => ({
+    key: [index, column ?? loweredIn(String(sql)), Number(partial) === 1],
+    isUnique: Number(isUnique) === 1,
+  }))
+  const others = parts.filter(({ isUnique }) => isUnique).map(({ key }) => key)
+  const indexed = new Set([...primary, ...parts.map(({ key }) => key)].map(([, column]) => String(column)))
   return {
     columns: byName(
       db,
@@ -203,6 +205,7 @@ async function readSqlite(db: Knex, name: string, schema: string | null): Promis
             isGenerated: Number(hidden) > 1,
             values: null,
             sample: null,
+            isIndexed: indexed.has(String(column)),
           },
         ]
       }),
@@ -229,6 +232,7 @@ async function readOther(db: Knex, name: string, schema: string | null): Promise
           isGenerated: false,
           values: null,
           sample: null,
+          isIndexed: false,
         },
       ]),
     ),

@@ -30,6 +30,8 @@ export interface ColumnInfo {
   readonly values: readonly string[] | null
   /** Some value that the column has in a row, read only where it says how truth is written. */
   readonly sample: string | null
+  /** Of SQLite: whether an index or the primary key has it, so that it cannot be dropped; false elsewhere. */
+  readonly isIndexed: boolean
 }
 
 /** Where one attribute is stored. */

@@ -39,6 +39,9 @@ export function remediesFor(db: Knex, tableName: string): Remedies {
       const isText = familyOf(info.type) === 'text' && familyOf(type) === 'text'
       return `ALTER TABLE ${table} ALTER COLUMN ${name} TYPE ${type}${isText ? '' : ` USING ${name}::text::${type}`}`
     }
+    if (info.isIndexed) {
+      return `SQLite drops no column of an index: make the table anew, with ${name} ${type}${constraints(info)}`
+    }
     // SQLite cannot alter a column, but keeps anything in a new one.
     const old = quoted(`${column}_before`)
     const required = { ...info, defaultSql: info.nullable ? info.defaultSql : (info.defaultSql ?? "''") }

@@ -5,12 +5,15 @@ import { createInterface } from 'node:readline'
 import type { Knex } from 'knex'
 import { PASSWORD } from '../support/host.ts'
 
+/** What consumers with `JWT_SECRET` in their environment sign JSON Web Tokens with. */
+export const JWT_SECRET = 'a secret of the host alone, of which its tests know'
+
 /** A consumer that runs in a process of its own. */
-export interface Consumer {
+export interface Consumer<Port extends string = 'plain' | 'parsed'> {
   /** `process.version` of that process. */
   readonly node: string
-  /** Where it listens: without body parsers of its own, and behind them. */
-  readonly ports: Readonly<Record<'plain' | 'parsed', number>>
+  /** Where it listens: without body parsers of its own, and behind them, unless it says otherwise. */
+  readonly ports: Readonly<Record<Port, number>>
   /** Lets it close its servers and its pool, and waits for it to end by itself. */
   readonly end: () => Promise<Ending>
   /** Stops it at once, if it still runs. */
@@ -24,10 +27,15 @@ export interface Ending {
 }
 
 /** Starts a consumer and waits until it listens. */
-export async function start(node: string, directory: string, script: string, database: Knex.Config): Promise<Consumer> {
+export async function start<Port extends string = 'plain' | 'parsed'>(
+  node: string,
+  directory: string,
+  script: string,
+  database: Knex.Config,
+): Promise<Consumer<Port>> {
   const child = spawn(node, [script], {
     cwd: directory,
-    env: { DATABASE: JSON.stringify(database), password: PASSWORD },
+    env: { DATABASE: JSON.stringify(database), password: PASSWORD, JWT_SECRET },
   })
   let complaints = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -43,7 +51,7 @@ export async function start(node: string, directory: string, script: string, dat
     const [code] = await ended
     return { code, complaints }
   }
-  return { ...(JSON.parse(line) as Pick<Consumer, 'node' | 'ports'>), end, kill: () => child.kill('SIGKILL') }
+  return { ...(JSON.parse(line) as Pick<Consumer<Port>, 'node' | 'ports'>), end, kill: () => child.kill('SIGKILL') }
 }
 
 export interface Answer {

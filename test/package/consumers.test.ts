@@ -13,6 +13,7 @@ import {
   install,
   OTHER_NODES,
 } from './install.ts'
+import { answersToJwt, jwtStory } from './jwt-story.ts'
 
 const HOSTS = Object.keys(EXPRESS_PACKAGES) as ExpressName[]
 const SCRIPTS = { 'esm-ts': 'dist/app.js', 'esm-js': 'app.js', cjs: 'app.js' } as const
@@ -58,7 +59,7 @@ const compilers = HOSTS.flatMap((express) =>
 test.each(compilers)(
   'a strict host compiles with libraries checked, by %s with the declarations of %s',
   async (_name, express, compiler) => {
-    await compileOnce(express, compiler, 'tsconfig.json')
+    await compileOnce(express, compiler, 'esm-ts/tsconfig.json')
   },
   COMPILING,
 )
@@ -69,7 +70,7 @@ test.each([
 ] as const)(
   'a host with Passport, a CommonJS file and attributes of its own compiles, by %s with the declarations of %s',
   async (name, express) => {
-    await compileOnce(express, COMPILERS[name], 'tsconfig.passport.json')
+    await compileOnce(express, COMPILERS[name], 'esm-ts/tsconfig.passport.json')
   },
   COMPILING,
 )
@@ -103,7 +104,7 @@ const runs = [
 test.each(runs)(
   '%s on %s, Node %s, %s: log in, change and read accounts, with and without body parsers of the host',
   async (name, express, node, databaseName) => {
-    if (name === 'esm-ts') await compileOnce(express, COMPILERS['TypeScript 6.0'], 'tsconfig.json')
+    if (name === 'esm-ts') await compileOnce(express, COMPILERS['TypeScript 6.0'], 'esm-ts/tsconfig.json')
     const executable = installed.nodes[node] ?? process.execPath
     const directory = join(installed.hosts[express], name)
     const database = await createDatabase(databaseName)
@@ -120,6 +121,38 @@ test.each(runs)(
       expect(parsed).toEqual(answersTo('bob', 'parsed'))
       expect(updates).toEqual({ status: 200, body: [...updatesOf('ada', 'plain'), ...updatesOf('bob', 'parsed')] })
       expect(ending).toEqual({ code: 0, complaints: expect.stringMatching(/^updateuser: a GET carries .+\n$/) })
+    } finally {
+      consumer?.kill()
+      await database.drop()
+    }
+  },
+  COMPILING,
+)
+
+test(
+  'the host with JSON Web Tokens and attributes of its own compiles by TypeScript 5.9',
+  async () => {
+    await compileOnce('express5', COMPILERS['TypeScript 5.9'], 'jwt-ts/tsconfig.json')
+  },
+  COMPILING,
+)
+
+test.each(databases)(
+  'a host with JSON Web Tokens, integer keys and attributes of its own, TypeScript 6.0, %s',
+  async (databaseName) => {
+    await compileOnce('express5', COMPILERS['TypeScript 6.0'], 'jwt-ts/tsconfig.json')
+    const directory = join(installed.hosts.express5, 'jwt-ts')
+    const database = await createDatabase(databaseName)
+    let consumer: Consumer<'app'> | undefined
+    try {
+      consumer = await start<'app'>(process.execPath, directory, 'dist/app.js', database.config)
+      const answers = await jwtStory(`http://127.0.0.1:${consumer.ports.app}`)
+      const row = await database.db('people').where({ person_no: 1 }).first()
+      const ending = await consumer.end()
+
+      expect(answers).toEqual(answersToJwt)
+      expect(row).toMatchObject({ handle: 'ada', shown_as: null, nick: null, seats: 2, iban: 'GB33BUKB20201555555555' })
+      expect(ending.code).toBe(0)
     } finally {
       consumer?.kill()
       await database.drop()

@@ -70,19 +70,27 @@ async function pack(directory: string): Promise<{ tarball: string; contents: rea
   return { tarball: join(directory, packed.filename), contents: packed.files.map(({ path }) => path) }
 }
 
+/** What hosts use beside Express, in the versions of this checkout. */
+const OF_HOSTS = [
+  'knex',
+  'mysql2',
+  'pg',
+  'passport',
+  'passport-jwt',
+  'jsonwebtoken',
+  '@types/node',
+  '@types/passport',
+  '@types/passport-jwt',
+  '@types/jsonwebtoken',
+] as const
+
 async function installHost(directory: string, tarball: string, express: readonly string[]): Promise<void> {
-  const { knex, mysql2, pg, passport } = own.devDependencies
   await installInto(directory, [
     tarball,
     ...express,
-    `knex@${knex}`,
-    `mysql2@${mysql2}`,
-    `pg@${pg}`,
-    `passport@${passport}`,
+    ...OF_HOSTS.map((name) => `${name}@${own.devDependencies[name]}`),
     'typescript59@npm:typescript@~5.9',
     'typescript60@npm:typescript@~6.0',
-    `@types/node@${own.devDependencies['@types/node']}`,
-    `@types/passport@${own.devDependencies['@types/passport']}`,
   ])
   // The host's driver, not part of the package: built once, with this checkout.
   symlinkSync(join(ROOT, 'node_modules', 'better-sqlite3'), join(directory, 'node_modules', 'better-sqlite3'))
@@ -124,8 +132,8 @@ async function output(program: string, args: readonly string[], options: ExecFil
   }
 }
 
-/** Compiles a project of the TypeScript consumer; rejects with what the compiler says. */
+/** Compiles a project of a TypeScript consumer, `esm-ts/tsconfig.json` say; rejects with what the compiler says. */
 export async function compile(host: string, compiler: string, project: string): Promise<void> {
   const tsc = join(host, 'node_modules', compiler, 'bin', 'tsc')
-  await output(process.execPath, [tsc, '-p', project], { cwd: join(host, 'esm-ts') })
+  await output(process.execPath, [tsc, '-p', project], { cwd: host })
 }

@@ -210,7 +210,12 @@ function codeOf(name: string, { keyword }: ErrorObject) {
 
 /** What ajv has against a value, for people; without the value. */
 export function wording({ keyword, message, params }: ErrorObject): string {
-  if (keyword === 'enum') return `The value must be one of ${(params['allowedValues'] as unknown[]).join(', ')}.`
+  if (keyword === 'enum') {
+    const allowed = (params['allowedValues'] as unknown[]).map((value) =>
+      typeof value === 'string' ? value : JSON.stringify(value),
+    )
+    return `The value must be one of ${allowed.join(', ')}.`
+  }
   if (keyword === 'type') return `The value must be of type ${([] as string[]).concat(params['type']).join(' or ')}.`
   if (keyword === 'format' && params['format'] === 'date-time') return 'The value must be an ISO 8601 date and time.'
   return `The value ${message ?? 'is not accepted'}.`

@@ -12,7 +12,7 @@ import { BodyReader } from '../body.ts'
 import { credentialsIn } from '../credentials.ts'
 import { type Edge, handle } from '../edge.ts'
 import { restFail } from './failures.ts'
-import { ifMatchOf, wantsMinimal } from './preconditions.ts'
+import { ifMatchOf, isNotModified, wantsMinimal } from './preconditions.ts'
 import { type BodyName, bodyParser, type Query, type QuerySchema, queryParser, type RequestBody } from './request.ts'
 
 /** A request that has been read. */
@@ -141,7 +141,9 @@ function preconditionOf(
 function send(req: Request, res: Response, route: Endpoint, { status, headers = {}, body, isChange }: Reply): void {
   res.set(headers)
   if (isChange && wantsMinimal(req)) res.status(204).set('Preference-Applied', 'return=minimal').end()
-  else if (body === undefined) res.status(status ?? 204).end()
+  else if (route.method === 'get' && headers['ETag'] !== undefined && isNotModified(req, headers['ETag'])) {
+    res.status(304).end()
+  } else if (body === undefined) res.status(status ?? 204).end()
   else res.status(status ?? route.status ?? 200).json(body)
 }
 

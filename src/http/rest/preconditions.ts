@@ -17,6 +17,16 @@ export function ifMatchOf(req: Request): readonly string[] | null {
   return header.match(new RegExp(TAG, 'g')) ?? []
 }
 
+/**
+ * Whether the client has this state already, by `If-None-Match` (RFC 9110, section 13.1.2). Express would not look at it
+ * under `Cache-Control: no-cache`, which is for caches, and which `fetch` adds by itself to every condition.
+ */
+export function isNotModified(req: Request, etag: string): boolean {
+  const header = req.get('If-None-Match')?.trim() ?? ''
+  if (header === '*') return true
+  return LIST.test(header) && header.match(new RegExp(TAG, 'g'))?.some((tag) => tag.replace('W/', '') === etag) === true
+}
+
 /** Whether the client wants no more than a confirmation (RFC 7240, `return=minimal`). */
 export function wantsMinimal(req: Request): boolean {
   const preferences = (req.get('Prefer') ?? '').split(/[,;]/)

@@ -124,6 +124,14 @@ describe.each(DATABASE_PLACES.slice(0, 1))('how tags are written (%j)', (place) 
       expect([reply.status, reply.text, reply.headers.etag]).toEqual([304, '', etag])
     }
     expect((await send('GET', '/me', { as: ada, headers: { 'If-None-Match': '"x"' } })).status).toBe(200)
+    expect((await send('GET', '/me', { as: ada, headers: { 'If-None-Match': `"x" ${etag}` } })).status).toBe(200)
+  })
+
+  test('If-None-Match is looked at whatever Cache-Control says: fetch adds no-cache to it by itself', async () => {
+    const { person, send, tagOf } = client
+    const ada = await person()
+    const headers = { 'If-None-Match': await tagOf(ada), 'Cache-Control': 'no-cache', Pragma: 'no-cache' }
+    expect((await send('GET', '/me', { as: ada, headers })).status).toBe(304)
   })
 
   test('If-Match: * is any state, a weak tag is none, and what is no list of tags is refused', async () => {
