@@ -53,7 +53,7 @@ export interface Options<Attrs extends object = HostAttributes> {
   readonly tablePrefix?: string
   /** JSON Schema of the host's own attributes, with `x-sso`; added to `schemas/user.json`, or narrowing it. */
   readonly attributes?: AttributesSchema
-  /** The host's own authentication: who sent this request? */
+  /** The host's own authentication: who sent this request? May be async; nothing for nobody. */
   readonly authenticate?: (
     req: Request,
   ) => HostIdentity | null | undefined | false | Promise<HostIdentity | null | undefined | false>

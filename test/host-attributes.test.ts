@@ -203,4 +203,11 @@ describe.each(cases)('a host’s own attributes on %s, %s', (name, place) => {
     })
     expect(await read()).toEqual(before)
   })
+
+  test('say which values there are, null among them', async () => {
+    const refused = host.sso.user.updateUserById({ ...CODE, userId, data: { team: 'sale' } as UserPatch })
+    await expect(refused).rejects.toMatchObject({
+      issues: [{ message: 'The value must be one of sales, support, null.' }],
+    })
+  })
 })

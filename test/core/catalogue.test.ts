@@ -42,6 +42,11 @@ describe('our own attributes', () => {
     expect(catalogueWith({ [name]: schema }).get(name)).toMatchObject({ name, custom: false, ...expected })
   })
 
+  test('null among enumerated values takes no room in a column', () => {
+    const size = { type: ['string', 'null'], enum: ['S', 'XL', null] }
+    expect(catalogueWith({ size }).get('size')).toMatchObject({ columnLength: 2 })
+  })
+
   test.each([
     ['is_locked', { 'x-sso': { editableBy: 'self' } }, 'x-sso.editableBy may narrow super_user, not widen it.'],
     ['is_super_user', { 'x-sso': { editableBy: 'super_user' } }, 'x-sso.editableBy may narrow nobody, not widen it.'],

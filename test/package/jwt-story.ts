@@ -84,6 +84,8 @@ export async function jwtStory(url: string): Promise<Record<string, Heard>> {
   await hear('super-user', call('PATCH', '/a/b/users/1', bob, { seats: 2, display_name: null }))
   await hear("the hook's rows", call('GET', '/nicknames', bob))
   await hear("the hook's rows, not a super-user", call('GET', '/nicknames', ada))
+  await hear('locked', call('PUT', '/a/b/users/1/lock', bob))
+  await hear('locked, with a token', call('GET', '/a/b/me', ada))
   return answers
 }
 
@@ -144,12 +146,15 @@ export const answersToJwt: Record<string, unknown> = {
   'forged token': { ...problem(401, 'session_unknown'), header: 'Bearer error="invalid_token"' },
   'forged token, change': problem(401, 'session_unknown'),
   'expired token': problem(401, 'session_unknown'),
-  'token of nobody': problem(401, 'credentials_invalid'),
+  'token of nobody': problem(403, 'not_allowed'),
   'no token': { ...problem(401, 'credentials_missing'), header: 'Bearer' },
   guarded: { status: 200, body: { nickname: null, theme: 'dark', seats: 2, via: 'host' } },
   'guarded, no token': problem(401, 'credentials_missing'),
   zato: { status: 200, body: { status: 'ok', cid, sub_status: [] } },
-  'new password': { status: 204, body: '' },
+  'new password': {
+    status: 200,
+    body: { user: { ...account, ...afterwards, first_name: 'Ada' }, changed: ['password'] },
+  },
   'old password': { status: 401, body: 'Unauthorized' },
   'new token': { status: 200, body: { ...account, ...afterwards, first_name: 'Ada' } },
   'super-user': { status: 200, body: expect.objectContaining({ changed: [] }) },
@@ -161,4 +166,6 @@ export const answersToJwt: Record<string, unknown> = {
     ],
   },
   "the hook's rows, not a super-user": problem(403, 'super_user_required'),
+  locked: { status: 200, body: { user: expect.objectContaining({ is_locked: true }), changed: ['is_locked'] } },
+  'locked, with a token': problem(403, 'account_locked'),
 }

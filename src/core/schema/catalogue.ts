@@ -107,7 +107,7 @@ export function attributeOf(catalogue: Catalogue, name: string): Attribute {
 function toAttribute(name: string, schema: AttributeSchema, custom: boolean): Attribute {
   const types = ([] as string[]).concat((schema.type as string | string[] | undefined) ?? [])
   const rules = schema['x-sso'] ?? {}
-  const longestOf = schema.enum?.map((value) => String(value).length) ?? []
+  const longestOf = schema.enum?.map((value) => (value === null ? 0 : String(value).length)) ?? []
   const kind = kindOf(types, schema.format)
   return {
     name,

@@ -75,21 +75,8 @@ declare module 'express-sso-users' {
   }
 }
 
-declare global {
-  namespace Express {
-    interface User {
-      id: string
-      issuedAt: Date
-    }
-  }
-}
-
-passport.use(
-  new Strategy(
-    { jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(), secretOrKey: JWT_SECRET },
-    ({ sub, iat }: { sub: string; iat: number }, done) => done(null, { id: sub, issuedAt: new Date(iat * 1000) }),
-  ),
-)
+const bearer = { jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(), secretOrKey: JWT_SECRET }
+passport.use(new Strategy(bearer, (claims, done) => done(null, claims)))
 
 const sso = createSso({
   db,
@@ -107,7 +94,12 @@ const sso = createSso({
   },
   attributes,
   password: { hasher },
-  authenticate: (req) => req.user && { userId: req.user.id, authenticatedAt: req.user.issuedAt },
+  authenticate: (req) =>
+    new Promise((resolve, reject) => {
+      const decide = (error: unknown, claims: { sub: string; iat: number } | false) =>
+        error ? reject(error) : resolve(claims && { userId: claims.sub, authenticatedAt: new Date(claims.iat * 1000) })
+      passport.authenticate('jwt', { session: false }, decide)(req, req.res, reject)
+    }),
   hooks: {
     beforeUpdate: ({ patch }) => {
       const nickname: string | null | undefined = patch.nickname
@@ -128,12 +120,6 @@ app.post('/login', async (req, res) => {
   const person = await db<Person>('people').where({ handle: username }).first()
   if (!person || !(await hasher.verify(person.secret_hash, password))) return void res.sendStatus(401)
   res.json({ token: jwt.sign({}, JWT_SECRET, { subject: String(person.person_no), expiresIn: '1h' }) })
-})
-app.use((req, res, next) => {
-  passport.authenticate('jwt', { session: false }, (error: unknown, user: Express.User | false) => {
-    if (user) req.user = user
-    next(error)
-  })(req, res, next)
 })
 app.use('/a/b', sso.rest)
 app.use('/a/zato/sso', sso.zato)
