@@ -47,8 +47,14 @@ await db.schema.createTable('nicknames', (table) => {
   table.string('nick', 40)
 })
 await db('people').insert([
-  { handle: 'ada', secret_hash: await hasher.hash(password), mail: 'ada@example.com', nick: 'Countess' },
-  { handle: 'bob', secret_hash: await hasher.hash(password), is_admin: true },
+  {
+    handle: 'ada',
+    secret_hash: await hasher.hash(password),
+    mail: 'ada@example.com',
+    nick: 'Countess',
+    is_admin: false,
+  },
+  { handle: 'bob', secret_hash: await hasher.hash(password), mail: null, nick: null, is_admin: true },
 ])
 
 const attributes = {
