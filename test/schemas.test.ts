@@ -605,6 +605,7 @@ describe('the schema of audit records', () => {
     // Refusals of every kind, by every way in; the lock has ended the session.
     const { ust: later } = await sso.user.login({ username: 'eve', password: `${PASSWORD}!`, ...app })
     own.currentUst = later
+    await sso.attributes.create({ ...own, of: 'session', name: 'pin', value: 1 })
     await refused(sso.user.getAudit({ ...own, userId: ids.ada }))
     await host.http.get('/account/users/nobody').set('Authorization', `Bearer ${tokens.ada}`)
     await refused(sso.user.getUserById({ ...own, userId: ids.ada }))
