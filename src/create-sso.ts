@@ -13,6 +13,7 @@ import { buildSecrets } from './core/secrets.ts'
 import { buildSessionApi, type SessionApi } from './core/sessions/api.ts'
 import { randomPassword } from './core/sessions/tokens.ts'
 import type { Readiness } from './core/store.ts'
+import type { Counters } from './core/throttle/counters.ts'
 import { buildUserApi, type UserApi } from './core/users.ts'
 import { docsRouter } from './http/docs/router.ts'
 import { contextOf, type Edge } from './http/edge.ts'
@@ -23,9 +24,10 @@ import { REST_ROUTES, restRouter } from './http/rest/router.ts'
 import { updateuserRouter } from './http/updateuser/router.ts'
 import { zatoRouter } from './http/zato/router.ts'
 import { buildStore } from './knex/store.ts'
+import { memoryCounters, redisCounters } from './limiter/counters.ts'
 import type { Options } from './options.ts'
 import { buildStrategies, type Strategies } from './passport/strategies.ts'
-import { resolveOptions } from './resolve-options.ts'
+import { type Config, resolveOptions } from './resolve-options.ts'
 
 /** What `createSso` gives: routers, middlewares and functions over one update core. */
 export interface Sso<Attrs extends object = HostAttributes> extends Middleware {
@@ -113,6 +115,10 @@ export function createSso(options: Options): Sso {
     store,
     secrets: buildSecrets(config.encryptionKeys),
     hasher,
+    throttle: config.throttle && {
+      counters: countersFor(config, config.throttle.store, store.counters),
+      limits: config.throttle.limits,
+    },
     decoyHash: () => {
       decoy ??= hasher.hash(randomPassword()).catch((error) => {
         decoy = null
@@ -155,4 +161,13 @@ export function createSso(options: Options): Sso {
     accessMatrix: accessMatrix(catalogue),
     ...buildMiddleware(edge),
   }
+}
+
+function countersFor(
+  { store: { prefix } }: Config,
+  kind: NonNullable<Config['throttle']>['store'],
+  ofDatabase: Counters,
+): Counters {
+  if (kind === 'database') return ofDatabase
+  return kind === 'memory' ? memoryCounters() : redisCounters(kind.redis, `${prefix}throttle`)
 }

@@ -52,6 +52,7 @@ export const ERRORS = {
     status: 422,
     message: 'One-time codes are switched on with a code of the key, which proves it.',
   },
+  throttled: { kind: 'refusal', status: 429, message: 'Too many attempts have failed; try again later.' },
   not_allowed: { kind: 'refusal', status: 403, message: 'The operation is not allowed.' },
   super_user_required: { kind: 'refusal', status: 403, message: 'Only a super-user may do this.' },
   account_locked: { kind: 'refusal', status: 403, message: 'The account is locked.' },
@@ -104,6 +105,8 @@ export interface SsoErrorDetails {
   readonly message?: string
   /** All offending attributes, not only the first. */
   readonly issues?: readonly Issue[]
+  /** Seconds after which it is worth trying again. */
+  readonly retryAfter?: number
   /** Milliseconds, seconds and the like never go here: only what helps whoever reads the log. */
   readonly cause?: unknown
 }
@@ -119,11 +122,14 @@ export class SsoError extends Error {
   readonly code: ErrorCode
   /** All offending attributes; empty where the failure is not about attributes. */
   readonly issues: readonly Issue[]
+  /** Seconds after which it is worth trying again; null where that changes nothing. */
+  readonly retryAfter: number | null
 
   constructor(code: ErrorCode, details: SsoErrorDetails = {}) {
     super(details.message ?? ERRORS[code].message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     this.issues = details.issues ?? []
+    this.retryAfter = details.retryAfter ?? null
   }
 
   /** HTTP status of the error table. */

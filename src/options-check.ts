@@ -9,15 +9,20 @@ const KINDS: Record<string, (value: unknown) => boolean> = {
   function: (value) => typeof value === 'function',
   functions: (value) =>
     typeof value === 'function' || (Array.isArray(value) && value.every((one) => typeof one === 'function')),
-  logger: (value) =>
-    ['warn', 'error'].every((name) => typeof (value as Record<string, unknown> | null)?.[name] === 'function'),
+  logger: (value) => ['warn', 'error'].every((name) => isMethod(value, name)),
+  redis: (value) => ['multi', 'del'].every((name) => isMethod(value, name)),
   knex: (value) => typeof value === 'function' && typeof (value as { client?: unknown }).client === 'object',
+}
+
+function isMethod(value: unknown, name: string): boolean {
+  return typeof (value as Record<string, unknown> | null)?.[name] === 'function'
 }
 
 const KIND_NAMES: Record<string, string> = {
   function: 'a function',
   functions: 'a function or a list of functions',
   logger: 'an object with the functions warn and error',
+  redis: 'a client of Redis',
   knex: 'a Knex instance',
 }
 

@@ -9,6 +9,7 @@ import type { AttributesSchema } from './core/schema/catalogue.ts'
 import type { HostAttributes } from './core/schema/user.ts'
 import type { ExpiryQuestion } from './core/sessions/lifetime.ts'
 import type { HostIdentity, Logger } from './http/edge.ts'
+import type { RedisClient } from './limiter/counters.ts'
 
 /**
  * What `createSso` takes. Omitted and undefined are the same; an unknown name is an error.
@@ -122,6 +123,28 @@ export interface Options<Attrs extends object = HostAttributes> {
     /** Name of the service in authenticator apps; no colon. Default `defaultApp`. */
     readonly issuer?: string
   }
+  /**
+   * Slows down guesses at passwords and one-time codes, whatever the dialect. Some attempts are free; each further one
+   * waits, and each that fails doubles the wait. Where the attempts cannot be counted, they are refused.
+   */
+  readonly throttle?: {
+    /** Whether there is any. Default true. */
+    readonly enabled?: boolean
+    /** Where attempts are counted: in the database, in Redis, or in this process alone. Default `database`. */
+    readonly store?: 'database' | 'memory' | { readonly redis: RedisClient }
+    /** Free attempts on one account, from addresses that have failed before. Default 5. */
+    readonly perAccount?: number
+    /** Free attempts on one account, from whatever address. Default 100, or `perAccount` if that is more. */
+    readonly perAccountTotal?: number
+    /** Free attempts from one address, IPv6 by its /64. What is no address is one address. Default 20. */
+    readonly perAddress?: number
+    /** Seconds after which the free attempts begin anew. Default 3600. */
+    readonly windowSeconds?: number
+    /** Seconds of the first wait. Default 10. */
+    readonly firstWaitSeconds?: number
+    /** Seconds of the longest wait. Default 900, or `firstWaitSeconds` if that is more. */
+    readonly maxWaitSeconds?: number
+  }
   /** Searches for accounts. */
   readonly search?: {
     /** Accounts on a page, where a search does not say. Default 50, or `maxPageSize` if that is less. */
@@ -204,11 +227,12 @@ export interface Options<Attrs extends object = HostAttributes> {
  * What makes the Zato dialect behave as Zato 3.2 did where the package's defaults are stricter (contract section 13).
  * Spread it into the options.
  */
-export function zatoCompat(): Pick<Options, 'email' | 'totp' | 'session' | 'password'> {
+export function zatoCompat(): Pick<Options, 'email' | 'totp' | 'session' | 'password' | 'throttle'> {
   return {
     email: { checkSyntax: false },
     totp: { window: 0, allowReplay: true, requireProof: false },
     session: { revokeOnChange: false },
     password: { expiryDays: 730 },
+    throttle: { enabled: false },
   }
 }

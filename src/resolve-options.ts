@@ -6,6 +6,7 @@ import type { Hasher } from './core/passwords/hasher.ts'
 import { REJECT_LIST } from './core/passwords/policy.ts'
 import { type AttributesSchema, attributeOf, buildCatalogue } from './core/schema/catalogue.ts'
 import { nearest } from './core/schema/nearest.ts'
+import type { ThrottleLimits } from './core/throttle/throttle.ts'
 import { SsoError } from './errors.ts'
 import type { EdgeConfig } from './http/edge.ts'
 import { searchable, shadowName } from './knex/layout.ts'
@@ -18,6 +19,8 @@ export interface Config {
   readonly core: CoreConfig
   readonly edge: EdgeConfig
   readonly store: Omit<StoreOptions, 'catalogue' | 'validator' | 'emailIsUnique' | 'newUuid' | 'usesTransactor'>
+  /** Null for none. */
+  readonly throttle: { readonly store: ThrottleStore; readonly limits: ThrottleLimits } | null
   readonly attributes: AttributesSchema | undefined
   readonly hooks: Hooks<never>
   readonly sinks: readonly AuditSink[]
@@ -25,6 +28,8 @@ export interface Config {
   readonly encryptionKeys: readonly string[]
   readonly checkEmail: boolean
 }
+
+type ThrottleStore = NonNullable<NonNullable<Options['throttle']>['store']>
 
 /** Checks the options and fills in the defaults. @throws SsoError `option_invalid` */
 export function resolveOptions(options: Options): Config {
@@ -124,6 +129,7 @@ export function resolveOptions(options: Options): Config {
       hostMakesIds: users?.newId !== undefined,
       prepared: options.preparedStatements ?? true,
     },
+    throttle: throttleOf(options),
     attributes: options.attributes,
     hooks: (options.hooks ?? {}) as Hooks<never>,
     sinks: options.audit?.sinks ?? [],
@@ -135,8 +141,24 @@ export function resolveOptions(options: Options): Config {
   return Object.freeze(config)
 }
 
+function throttleOf({ throttle = {} }: Options): Config['throttle'] {
+  if (throttle.enabled === false) return null
+  const { perAccount = 5, firstWaitSeconds = 10 } = throttle
+  return {
+    store: throttle.store ?? 'database',
+    limits: {
+      perAccount,
+      perAccountTotal: throttle.perAccountTotal ?? Math.max(100, perAccount),
+      perAddress: throttle.perAddress ?? 20,
+      windowSeconds: throttle.windowSeconds ?? 3600,
+      firstWaitSeconds,
+      maxWaitSeconds: throttle.maxWaitSeconds ?? Math.max(900, firstWaitSeconds),
+    },
+  }
+}
+
 /** What no schema of single options can say. */
-function checkTogether({ core, edge, store, attributes }: Config): void {
+function checkTogether({ core, edge, store, throttle, attributes }: Config): void {
   const fail = (message: string) => {
     throw new SsoError('option_invalid', { message: `createSso: ${message}` })
   }
@@ -148,6 +170,9 @@ function checkTogether({ core, edge, store, attributes }: Config): void {
   if (core.password.minLength > core.password.maxLength) fail('password.minLength is greater than password.maxLength.')
   if (core.search.defaultPageSize > core.search.maxPageSize)
     fail('search.defaultPageSize is greater than search.maxPageSize.')
+  const { perAccount = 0, perAccountTotal = 0, firstWaitSeconds = 0, maxWaitSeconds = 0 } = throttle?.limits ?? {}
+  if (perAccount > perAccountTotal) fail('throttle.perAccount is greater than throttle.perAccountTotal.')
+  if (firstWaitSeconds > maxWaitSeconds) fail('throttle.firstWaitSeconds is greater than throttle.maxWaitSeconds.')
 
   const catalogue = buildCatalogue(attributes)
   const { uidAttribute, attributeMap } = core.updateuser

@@ -7,6 +7,7 @@ import type { Validator } from './schema/validate.ts'
 import type { Secrets } from './secrets.ts'
 import type { ExpiryQuestion } from './sessions/lifetime.ts'
 import type { Store } from './store.ts'
+import type { Throttle } from './throttle/throttle.ts'
 
 /** Settings that the domain works by. Made by `resolveOptions`, frozen. */
 export interface CoreConfig {
@@ -119,6 +120,8 @@ export interface Core {
   readonly store: Store
   readonly secrets: Secrets
   readonly hasher: Hasher
+  /** Slows down guesses at passwords and codes; null where nothing does. */
+  readonly throttle: Throttle | null
   /** A hash that no password has, checked where there is no account, so that both take the same work. */
   readonly decoyHash: () => Promise<string>
   readonly hooks: HookRunner

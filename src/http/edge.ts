@@ -112,11 +112,17 @@ async function answer(
     await edge.core.store.ready()
     await run(req, res, context)
   } catch (error) {
+    retryAfter(res, error)
     if (!(error instanceof SsoError) || error.kind === 'fault' || error.kind === 'wiring') {
       await edge.core.hooks.error(error, context)
       fail(new SsoError('internal'), context, req, res)
     } else fail(error, context, req, res)
   }
+}
+
+/** Says when it is worth trying again, whatever the dialect (RFC 9110, section 10.2.3). */
+export function retryAfter(res: Response, error: unknown): void {
+  if (error instanceof SsoError && error.retryAfter !== null) res.set('Retry-After', String(error.retryAfter))
 }
 
 /** Headers of every reply: personal data is in most of them, and what is not secret is not worth caching (ASVS 14.3.2). */

@@ -90,6 +90,7 @@ export type OwnTable =
   | 'session_attribute'
   | 'role_grant'
   | 'acl_grant'
+  | 'throttle'
   | 'audit'
   | 'migrations'
 

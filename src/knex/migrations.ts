@@ -214,6 +214,16 @@ function migrations(
       }),
     },
     {
+      name: 'throttle_001',
+      up: createTable(layout, table('throttle'), (builder) => {
+        builder.string('bucket', ID_LENGTH).primary(key(table('throttle')))
+        builder.integer('points').notNullable()
+        // Milliseconds since 1970.
+        builder.bigInteger('end_time').notNullable()
+        builder.index(['end_time'], `${table('throttle')}_end_index`)
+      }),
+    },
+    {
       name: 'audit_001',
       up: createTable(layout, table('audit'), (builder) => {
         builder.bigIncrements('id')

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { Catalogue } from '../core/schema/catalogue.ts'
 import type { Validator } from '../core/schema/validate.ts'
 import type { Finding, Readiness, Store } from '../core/store.ts'
+import type { Counters } from '../core/throttle/counters.ts'
 import { SsoError } from '../errors.ts'
 import { AccountStatements } from './accounts.ts'
 import { AuditStatements } from './audit-statements.ts'
@@ -19,6 +20,7 @@ import { Seam } from './seam.ts'
 import { SearchStatements } from './search.ts'
 import { shadowFindings } from './shadows.ts'
 import type { Runner } from './statements.ts'
+import { ThrottleStatements } from './throttle-statements.ts'
 import { type InsertOptions, type Open, TransactionOn } from './transaction.ts'
 
 /** What the store is made from. */
@@ -44,7 +46,7 @@ const MOST_TRIES = 8
 const PAUSE_MS = 10
 
 /** The store on any SQL database that Knex speaks to. */
-export function buildStore(options: StoreOptions): Store {
+export function buildStore(options: StoreOptions): Store & { readonly counters: Counters } {
   const { db, usesTransactor, prepared } = options
   const seam = new Seam(db, { usesTransactor, prepared })
   let opening: Promise<{ open: Open; readiness: Readiness }> | null = null
@@ -88,16 +90,45 @@ export function buildStore(options: StoreOptions): Store {
     appendAudit: (record) => reads((on) => on.appendAudit(record)),
 
     transaction: (work) =>
-      guarded(async (open) => {
-        for (let tries = 1; ; tries++) {
-          try {
-            return await seam.transaction((runner, native) => work(new TransactionOn(runner, open, options, native)))
-          } catch (error) {
-            if (tries >= MOST_TRIES || !isTransient(error)) throw error
-            await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS * 2 ** tries))
-          }
-        }
-      }),
+      guarded((open) =>
+        retried(() => seam.transaction((runner, native) => work(new TransactionOn(runner, open, options, native)))),
+      ),
+
+    counters: buildCounters(seam, async () => (await opened()).throttle),
+  }
+}
+
+/** Runs a transaction again that lost against another. */
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (tries >= MOST_TRIES || !isTransient(error)) throw error
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS * 2 ** tries))
+    }
+  }
+}
+
+const ADDITIONS_PER_CLEANING = 1000
+
+/** Counters of attempts in the database. */
+function buildCounters(seam: Seam, opened: () => Promise<ThrottleStatements>): Counters {
+  let additions = 0
+  const alone = async (work: (statements: ThrottleStatements) => Promise<void>) => {
+    const statements = await opened()
+    await retried(() => work(statements))
+  }
+  return {
+    async add(key, seconds, now) {
+      const statements = await opened()
+      if (++additions % ADDITIONS_PER_CLEANING === 0) await alone((on) => on.removeEnded(seam, now))
+      const work = (runner: Runner) => statements.add(runner, key, seconds, now)
+      return retried(() => (statements.isReturning ? work(seam) : seam.transaction(work)))
+    },
+    extend: (key, seconds, now) => alone((on) => on.extend(seam, key, seconds, now)),
+    giveBack: (key) => alone((on) => on.giveBack(seam, key)),
+    remove: (key) => alone((on) => on.remove(seam, key)),
   }
 }
 
@@ -136,7 +167,9 @@ async function openStore(options: StoreOptions): Promise<{ open: Open; readiness
   const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
   const search = new SearchStatements(db, layout, accounts)
   const own = new OwnStatements(db, layout)
-  return { open: { accounts, search, own, audit: new AuditStatements(db, layout), layout }, readiness: { findings } }
+  const audit = new AuditStatements(db, layout)
+  const throttle = new ThrottleStatements(db, layout)
+  return { open: { accounts, search, own, audit, throttle, layout }, readiness: { findings } }
 }
 
 /** The table with a value of each column in which only values say how the host writes them. */

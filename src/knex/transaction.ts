@@ -19,6 +19,7 @@ import { type Layout, stamped } from './layout.ts'
 import type { OwnStatements } from './own-statements.ts'
 import type { SearchStatements } from './search.ts'
 import type { Runner, Statement } from './statements.ts'
+import type { ThrottleStatements } from './throttle-statements.ts'
 
 /** Everything that was prepared when the store was opened. */
 export interface Open {
@@ -26,6 +27,7 @@ export interface Open {
   readonly search: SearchStatements
   readonly own: OwnStatements
   readonly audit: AuditStatements
+  readonly throttle: ThrottleStatements
   readonly layout: Layout
 }
 

@@ -68,20 +68,21 @@ class SsoStrategy extends PassportStrategy.Strategy implements Strategy {
   override authenticate(req: Request): void {
     const credentials = this.credentialsOf(req)
     if (!credentials) {
-      this.refuse(new SsoError('credentials_missing'))
+      this.refuse(new SsoError('credentials_missing'), req)
       return
     }
     this.prove(req, credentials).then(
       (user) => this.success(user),
       (error: unknown) => {
-        if (error instanceof SsoError && error.kind === 'refusal') this.refuse(error)
+        if (error instanceof SsoError && error.kind === 'refusal') this.refuse(error, req)
         else this.error(error as Error)
       },
     )
   }
 
   /** Text becomes a WWW-Authenticate header, an object is for the host's own callback alone. */
-  private refuse({ code, message, status }: SsoError): void {
+  private refuse({ code, message, status, retryAfter }: SsoError, { res }: Request): void {
+    if (retryAfter !== null) res?.set('Retry-After', String(retryAfter))
     if (this.name !== 'sso-ust') this.fail({ message }, status)
     else this.fail(code === 'credentials_missing' ? 'Bearer' : 'Bearer error="invalid_token"', status)
   }

@@ -17,6 +17,7 @@ const SIDE_TABLES = [
   'sso_role_grant',
   'sso_session_attribute',
   'sso_session',
+  'sso_throttle',
 ]
 
 async function onDatabase<T>(name: DatabaseName, work: (database: TestDatabase) => Promise<T>): Promise<T> {
@@ -105,6 +106,7 @@ describe.each(databases)('the start on %s', (name) => {
           'role_grant_001',
           'session_001',
           'session_attribute_001',
+          'throttle_001',
         ].sort(),
       )
       const id = await storeOn(database.db, { table }).transaction((on) => on.insertAccount({ username: 'ada' }))

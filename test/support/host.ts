@@ -86,6 +86,8 @@ export async function startHost(name: DatabaseName, settings: HostSettings = {})
     encryptionKeys: [ENCRYPTION_KEY],
     logger: { warn: () => {}, error: (message) => process.stderr.write(`${message}\n`) },
     ...(arrangement === 'host table' ? { users: { table: 'members', columns: HOST_COLUMNS } } : {}),
+    // Tests that are not about it send wrong passwords as often as they like.
+    throttle: { enabled: false },
     ...settings.options,
   })
   await sso.ready()

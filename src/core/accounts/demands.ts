@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { SsoError } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import type { Core } from '../core.ts'
-import { matches } from '../passwords/verify.ts'
+import { provePassword } from '../passwords/verify.ts'
 import type { StoredUser } from '../schema/user.gen.ts'
 import type { Proof } from '../sessions/gate.ts'
 import type { Account, Reads, Transaction } from '../store.ts'
@@ -52,24 +52,25 @@ export function userMatches(core: Core, wanted: readonly string[]): NonNullable<
  * password, or a login of late.
  *
  * @param names what is to be changed
- * @throws SsoError `reauth_required`, `credentials_invalid` for a wrong password
+ * @throws SsoError `reauth_required`, `credentials_invalid` for a wrong password, `throttled`
  */
 export async function checkReauth(
   core: Core,
   { reauth }: Demands,
   names: readonly string[],
   proof: Proof,
-  { now }: Context,
+  context: Context,
 ): Promise<void> {
   const { actor, account, authenticatedAt } = proof
   if (!reauth || actor.via === 'code' || !names.some((name) => core.catalogue.get(name)?.reauth)) return
   if (reauth.password !== null) {
-    if (account && (await matches(core, account, reauth.password))) return
-    throw new SsoError('credentials_invalid', { message: 'The present password is not right.' })
+    const wrong = new SsoError('credentials_invalid', { message: 'The present password is not right.' })
+    if (!account) throw wrong
+    return provePassword(core, account, reauth.password, context, wrong)
   }
   const { maxAgeSeconds } = core.config.reauth
   if (maxAgeSeconds === null) return
-  const age = authenticatedAt === null ? Number.POSITIVE_INFINITY : now.getTime() - authenticatedAt.getTime()
+  const age = authenticatedAt === null ? Number.POSITIVE_INFINITY : context.now.getTime() - authenticatedAt.getTime()
   if (age > maxAgeSeconds * 1000) throw new SsoError('reauth_required')
 }
 

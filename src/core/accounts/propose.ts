@@ -8,7 +8,7 @@ import { type GrantEdits, grantsShown } from '../grants/edits.ts'
 import type { Attempt } from '../operation.ts'
 import { passwordColumns } from '../passwords/columns.ts'
 import { checkPassword } from '../passwords/policy.ts'
-import { matches } from '../passwords/verify.ts'
+import { provePassword } from '../passwords/verify.ts'
 import { wholeUser } from '../schema/access.ts'
 import { mergePatch } from '../schema/merge-patch.ts'
 import type { StoredUser } from '../schema/user.gen.ts'
@@ -94,7 +94,7 @@ export async function propose(core: Core, request: UpdateRequest, attempt: Attem
   const asked = { ...hideSecrets(core.catalogue, pick(data as Values, keys)), ...extrasShown(core, extras) }
   await core.hooks.authorize({ ...proposed, patch: asked })
   const provesPassword = needsOldPassword(extras, rights, proof)
-  if (provesPassword) await checkOldPassword(core, extras, target)
+  if (provesPassword) await checkOldPassword(core, extras, target, context)
 
   const merges = demands.merges ? jsonPatches(core, data as Values, keys) : {}
   const patch = core.validator.values({ ...(data as Values), ...merged(target, merges) }, keys)
@@ -127,10 +127,10 @@ function needsOldPassword({ password }: Extras, { isSelf }: Rights, { actor }: P
   return password !== undefined && isSelf && actor.via !== 'password'
 }
 
-async function checkOldPassword(core: Core, { password }: Extras, target: Account): Promise<void> {
+async function checkOldPassword(core: Core, { password }: Extras, target: Account, context: Context): Promise<void> {
   const oldPassword = password?.oldPassword ?? null
-  const isRight = oldPassword !== null && (await matches(core, target, oldPassword))
-  if (!isRight) throw new SsoError('credentials_invalid')
+  if (oldPassword === null) throw new SsoError('credentials_invalid')
+  await provePassword(core, target, oldPassword, context)
 }
 
 /** What a patch changes on the account; a form that is sent back whole changes little. */

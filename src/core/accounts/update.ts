@@ -2,6 +2,7 @@ import type { Core } from '../core.ts'
 import { attempted } from '../operation.ts'
 import { visible } from '../schema/access.ts'
 import type { HostAttributes, User } from '../schema/user.ts'
+import { throttled } from '../throttle/throttle.ts'
 import { type Committed, commit } from './commit.ts'
 import { tagOfUser } from './demands.ts'
 import { type Proposal, propose, type UpdateRequest } from './propose.ts'
@@ -21,7 +22,9 @@ export interface UpdateResult<Attrs extends object = HostAttributes> {
 export function updateAccount(core: Core, request: UpdateRequest): Promise<UpdateResult> {
   return attempted(core, request.operation, request.context, async (attempt) => {
     const proposal = await propose(core, request, attempt)
-    const committed = await commit(core, request, proposal)
+    const work = () => commit(core, request, proposal)
+    const guess = { username: proposal.target.values.username, context: request.context }
+    const committed = guessesCode(proposal) ? await throttled(core, guess, work) : await work()
 
     if (!request.demands?.isDryRun) {
       core.trail.deliver(committed.record, request.context)
@@ -32,6 +35,11 @@ export function updateAccount(core: Core, request: UpdateRequest): Promise<Updat
     }
     return resultOf(core, proposal, committed)
   })
+}
+
+/** Whether a code is compared with a key that the actor may not know. The host's own code need not guess. */
+function guessesCode({ proof, extras, columns }: Proposal): boolean {
+  return Boolean(extras.totpCode) && !Object.hasOwn(columns, 'totp_key') && proof.actor.via !== 'code'
 }
 
 function resultOf(core: Core, { proof, asked }: Proposal, { change, after }: Committed): UpdateResult {

@@ -1,31 +1,53 @@
 import { SsoError } from '../../errors.ts'
 import { isApproved } from '../accounts/state.ts'
+import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
 import { identityFault } from '../schema/text.ts'
 import type { Account, Reads } from '../store.ts'
+import { throttled } from '../throttle/throttle.ts'
 
 /**
  * The approved account that a username and password belong to. An unknown name costs one hash computation, as a known
- * one does, and is answered alike (ASVS 6.3.8).
+ * one does, and is answered alike (ASVS 6.3.8). Not for use in a transaction.
  *
- * @throws SsoError `credentials_invalid`
+ * @param checkCode what must be right beside the password: a second guess would otherwise be free
+ * @throws SsoError `credentials_invalid`, `throttled`, or what `checkCode` throws
  */
 export async function verifyPassword(
   core: Core,
-  username: string,
-  password: string,
-  reads: Reads,
+  { username, password }: Omit<Extract<Credentials, { via: 'password' }>, 'via'>,
+  context: Context,
   attempt: Attempt,
+  checkCode: (account: Account) => void,
+  reads: Reads = core.store,
 ): Promise<Account> {
   const found = identityFault(username) === null ? await reads.findAccountsBy('username', username) : []
   // A host's table may lack a unique index; a name that two accounts have names neither.
   const account = found.length === 1 ? found[0] : undefined
   if (account) attempt.target = { id: account.values.user_id, name: account.values.username }
 
-  const isRight = await matches(core, account ?? null, password)
-  if (!account || !isRight || !isApproved(account)) throw new SsoError('credentials_invalid')
-  return account
+  // The account's own name: a host's column may find it by others, which would each be counted apart.
+  const guess = { username: account?.values.username ?? username, context, isFullProof: true }
+  return throttled(core, guess, async () => {
+    const isRight = await matches(core, account ?? null, password)
+    if (!account || !isRight || !isApproved(account)) throw new SsoError('credentials_invalid')
+    checkCode(account)
+    return account
+  })
+}
+
+/** Checks a password that somebody who is known already sends once more. @throws SsoError `throttled`, or `wrong` */
+export async function provePassword(
+  core: Core,
+  account: Account,
+  password: string,
+  context: Context,
+  wrong = new SsoError('credentials_invalid'),
+): Promise<void> {
+  await throttled(core, { username: account.values.username, context }, async () => {
+    if (!(await matches(core, account, password))) throw wrong
+  })
 }
 
 /** Whether the password is the account's. Always one hash computation. */

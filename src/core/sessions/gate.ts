@@ -73,9 +73,11 @@ async function prove(
     }
 
     case 'password': {
-      const account = await verifyPassword(core, credentials.username, credentials.password, reads, attempt)
       // Where a code cannot be sent, the second factor must not be left out (ASVS 6.3.1).
-      if (account.values.is_totp_enabled) throw codeMissing(core)
+      const checkCode = ({ values }: Account) => {
+        if (values.is_totp_enabled) throw codeMissing(core)
+      }
+      const account = await verifyPassword(core, credentials, context, attempt, checkCode, reads)
       checkState(core, account, context, conditions)
       if (!conditions.changesOwnPassword) checkMustChange(core, account)
       return { actor: actorOf(account, 'password', null), account, authenticatedAt: context.now }

@@ -48,8 +48,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     const { inform } = core.config
     checkApp(core, context)
 
-    const account = await verifyPassword(core, request.username, request.password, core.store, attempt)
-    secondFactor(core, account, request)
+    const account = await verifyPassword(core, request, context, attempt, (found) => secondFactor(core, found, request))
     if (!core.config.loginApps.includes(context.app ?? '')) {
       throw new SsoError(inform.appInvalid ? 'app_not_allowed' : 'not_allowed')
     }

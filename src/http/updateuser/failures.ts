@@ -41,6 +41,7 @@ export const UPDATEUSER: Record<ErrorCode, number> = {
   totp_invalid: 401,
   totp_key_missing: 400,
   totp_proof_missing: 400,
+  throttled: 429,
   not_allowed: 403,
   super_user_required: 403,
   account_locked: 403,

@@ -49,6 +49,8 @@ export const ZATO: Record<ErrorCode, Wording> = {
   totp_invalid: refused('E005001'),
   totp_key_missing: refused('E008002'),
   totp_proof_missing: refused('E008002'),
+  // Zato does not throttle, and has no code for it.
+  throttled: { http: 429, sub: 'E005001' },
   not_allowed: refused('E005001'),
   super_user_required: refused('E005001'),
   account_locked: refused('E005002'),
