@@ -9,7 +9,7 @@ import type { AttributesSchema } from './core/schema/catalogue.ts'
 import type { HostAttributes } from './core/schema/user.ts'
 import type { ExpiryQuestion } from './core/sessions/lifetime.ts'
 import type { HostIdentity, Logger } from './http/edge.ts'
-import type { RedisClient } from './limiter/counters.ts'
+import type { RedisStore } from './limiter/counters.ts'
 
 /**
  * What `createSso` takes. Omitted and undefined are the same; an unknown name is an error.
@@ -131,7 +131,7 @@ export interface Options<Attrs extends object = HostAttributes> {
     /** Whether there is any. Default true. */
     readonly enabled?: boolean
     /** Where attempts are counted: in the database, in Redis, or in this process alone. Default `database`. */
-    readonly store?: 'database' | 'memory' | { readonly redis: RedisClient }
+    readonly store?: 'database' | 'memory' | RedisStore
     /** Free attempts on one account, from addresses that have failed before. Default 5. */
     readonly perAccount?: number
     /** Free attempts on one account, from whatever address. Default 100, or `perAccount` if that is more. */

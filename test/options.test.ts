@@ -182,6 +182,10 @@ describe('options that are wrong fail at construction', () => {
     ['loginApps: Shop', { apps: ['A'], loginApps: ['A', 'Shop'] }],
     ['loginMetadataApps: Shop', { loginMetadataApps: ['Shop'] }],
     ['password.minLength', { password: { minLength: 300 } }],
+    ['throttle.perAccount', { throttle: { perAccount: 7, perAccountTotal: 6 } }],
+    ['throttle.firstWaitSeconds', { throttle: { firstWaitSeconds: 7, maxWaitSeconds: 6 } }],
+    ['throttle.store', { throttle: { store: 'redis' } }],
+    ['throttle.store', { throttle: { store: { redis: {} } } }],
     [
       'updateuser.uidAttribute: there is no attribute usernme. Did you mean username?',
       { updateuser: { uidAttribute: 'usernme' } },

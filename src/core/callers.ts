@@ -10,7 +10,7 @@ export interface Origin {
   readonly cid?: string
   /** Application the call is made from, one of `apps`. Needed with `currentUst` and to log in. */
   readonly currentApp?: string
-  /** Address of the user. */
+  /** Address of the user: guesses at passwords are counted by it, and without it as those of one address. */
   readonly remoteAddr?: string
   /** User agent of the user. */
   readonly userAgent?: string

@@ -4,6 +4,12 @@ import type { Counters } from '../core/throttle/counters.ts'
 /** A client of Redis that the host has connected: ioredis, or node-redis from version 4 on. */
 export type RedisClient = object
 
+/** Counting in Redis. */
+export interface RedisStore {
+  /** The host's client; never opened or closed. */
+  readonly redis: RedisClient
+}
+
 // The library wants limits of its own; counting needs none of them.
 const NO_LIMIT = { points: Number.MAX_SAFE_INTEGER, duration: 1 }
 

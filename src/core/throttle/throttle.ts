@@ -99,7 +99,8 @@ async function admit(throttle: Throttle, { username, context: { remoteAddr, now 
   let account = await enter(throttle, key, limits.perAccount, now)
   // Else whoever knows a username could keep its owner out.
   if ('endsIn' in account && (await isFirstOf(throttle, address, now))) {
-    account = await enter(throttle, key, limits.perAccountTotal, now)
+    // The wait has begun, and is not what the last free one is to open.
+    account = await enter(throttle, key, limits.perAccountTotal + 1, now)
   }
   if ('endsIn' in account) {
     await step(throttle, address, 'back')
