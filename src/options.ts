@@ -145,6 +145,13 @@ export interface Options<Attrs extends object = HostAttributes> {
     /** Seconds of the longest wait. Default 900, or `firstWaitSeconds` if that is more. */
     readonly maxWaitSeconds?: number
   }
+  /** Which addresses accounts may be used from: logins and requests from others are refused. */
+  readonly addresses?: {
+    /** Networks in CIDR notation by username; `*` for every address, an empty list for none. Default none. */
+    readonly users?: Readonly<Record<string, readonly string[] | '*'>>
+    /** Whether accounts that are not in `users` may not be used at all. Default false. */
+    readonly rejectIfNotListed?: boolean
+  }
   /** Searches for accounts. */
   readonly search?: {
     /** Accounts on a page, where a search does not say. Default 50, or `maxPageSize` if that is less. */

@@ -1,4 +1,5 @@
 import { newUserId } from './core/accounts/ids.ts'
+import { type AddressLists, type Network, networkOf } from './core/addresses/lists.ts'
 import type { AuditSink } from './core/audit/trail.ts'
 import type { CoreConfig } from './core/core.ts'
 import type { Hooks } from './core/hooks.ts'
@@ -6,6 +7,7 @@ import type { Hasher } from './core/passwords/hasher.ts'
 import { REJECT_LIST } from './core/passwords/policy.ts'
 import { type AttributesSchema, attributeOf, buildCatalogue } from './core/schema/catalogue.ts'
 import { nearest } from './core/schema/nearest.ts'
+import { identityKey } from './core/schema/text.ts'
 import type { ThrottleLimits } from './core/throttle/throttle.ts'
 import { SsoError } from './errors.ts'
 import type { EdgeConfig } from './http/edge.ts'
@@ -80,6 +82,7 @@ export function resolveOptions(options: Options): Config {
         requireProof: totp?.requireProof ?? true,
         issuer: totp?.issuer ?? defaultApp,
       },
+      addresses: addressListsOf(options),
       customAttributes: {
         allowed: customAttributes?.allowed ?? null,
         secret: customAttributes?.secret ?? ['digdashMailPassword'],
@@ -157,11 +160,24 @@ function throttleOf({ throttle = {} }: Options): Config['throttle'] {
   }
 }
 
+function addressListsOf({ addresses = {} }: Options): AddressLists {
+  const networks = new Map<string, readonly Network[] | '*'>()
+  for (const [username, listed] of Object.entries(addresses.users ?? {})) {
+    const path = `addresses.users.${username}`
+    const key = identityKey(username)
+    if (networks.has(key)) fail(`${path}: the same user is listed twice.`)
+    const read = (text: string) => networkOf(text) ?? fail(`${path}: ${text} is no network, such as 192.0.2.0/24.`)
+    networks.set(key, listed === '*' ? '*' : listed.map(read))
+  }
+  return { networks, rejectsUnlisted: addresses.rejectIfNotListed ?? false }
+}
+
+function fail(message: string): never {
+  throw new SsoError('option_invalid', { message: `createSso: ${message}` })
+}
+
 /** What no schema of single options can say. */
 function checkTogether({ core, edge, store, throttle, attributes }: Config): void {
-  const fail = (message: string) => {
-    throw new SsoError('option_invalid', { message: `createSso: ${message}` })
-  }
   const { apps, loginApps, loginMetadataApps } = core
   for (const [path, names] of Object.entries({ defaultApp: [edge.defaultApp], loginApps, loginMetadataApps })) {
     const unknown = names.find((app) => !apps.includes(app))

@@ -1,3 +1,4 @@
+import type { AddressLists } from './addresses/lists.ts'
 import type { AuditTrail } from './audit/trail.ts'
 import type { HookRunner } from './hooks.ts'
 import type { Hasher } from './passwords/hasher.ts'
@@ -82,6 +83,8 @@ export interface CoreConfig {
     /** Name of the service in authenticator apps. */
     readonly issuer: string
   }
+  /** Which addresses accounts may be used from. */
+  readonly addresses: AddressLists
   readonly customAttributes: {
     /** Names that may be set; null for any. */
     readonly allowed: readonly string[] | null

@@ -1,5 +1,6 @@
 import { SsoError } from '../../errors.ts'
 import { isApproved } from '../accounts/state.ts'
+import { checkAddress } from '../addresses/lists.ts'
 import type { Actor, Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
@@ -67,7 +68,7 @@ async function prove(
       if (!found || !isApproved(found.account)) throw new SsoError('session_unknown')
       checkAlive(core, found.session, context)
       attempt.actor = actorOf(found.account, 'ust', hash)
-      checkState(core, found.account, context, conditions)
+      checkOwner(core, found.account, context, conditions)
       if (!conditions.reads) await noteUse(core, found.session, context)
       return { actor: attempt.actor, account: found.account, authenticatedAt: found.session.creationTime }
     }
@@ -78,7 +79,7 @@ async function prove(
         if (values.is_totp_enabled) throw codeMissing(core)
       }
       const account = await verifyPassword(core, credentials, context, attempt, checkCode, reads)
-      checkState(core, account, context, conditions)
+      checkOwner(core, account, context, conditions)
       if (!conditions.changesOwnPassword) checkMustChange(core, account)
       return { actor: actorOf(account, 'password', null), account, authenticatedAt: context.now }
     }
@@ -88,7 +89,7 @@ async function prove(
       if (!account || !isApproved(account)) throw new SsoError('not_allowed')
       const actor = actorOf(account, 'host', null)
       attempt.actor = { ...actor, isSuperUser: credentials.isSuperUser ?? actor.isSuperUser }
-      checkState(core, account, context, conditions)
+      checkOwner(core, account, context, conditions)
       return { actor: attempt.actor, account, authenticatedAt: credentials.authenticatedAt ?? null }
     }
   }
@@ -118,7 +119,17 @@ export async function confirm(
   return actorOf(account, 'password', null)
 }
 
-/** The rest of the session gate, in its order (contract section 6). */
+/**
+ * The rest of the session gate, in its order (contract section 6), for whoever has proved himself.
+ *
+ * @throws SsoError `not_allowed` for his address, or what the account's state demands
+ */
+export function checkOwner(core: Core, account: Account, context: Context, conditions: Conditions = {}): void {
+  checkAddress(core.config.addresses, account.values, context)
+  checkState(core, account, context, conditions)
+}
+
+/** Whether an account can be used at all, whoever asks. @throws SsoError what its state demands */
 export function checkState(core: Core, { values }: Account, { now }: Context, conditions: Conditions = {}): void {
   const { inform } = core.config
   // Only the host's own program sets it, so what it says to whom is up to the host.

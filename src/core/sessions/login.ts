@@ -12,7 +12,7 @@ import { daysAfter } from '../schema/times.ts'
 import type { HostAttributes, User } from '../schema/user.ts'
 import type { Account, Columns } from '../store.ts'
 import { acceptCode, codeKeyOf, codeMissing } from '../totp/codes.ts'
-import { actorOf, checkApp, checkState } from './gate.ts'
+import { actorOf, checkApp, checkOwner } from './gate.ts'
 import { expirationOf } from './lifetime.ts'
 import { hashUst, newSessionId, newUst } from './tokens.ts'
 
@@ -56,7 +56,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     const expiry = account.values.password_expiry
     const isExpired = expiry !== null && context.now > expiry
     const mayRenew = request.newPassword !== null
-    checkState(core, account, context, { changesOwnPassword: mayRenew })
+    checkOwner(core, account, context, { changesOwnPassword: mayRenew })
     const aboutToExpire =
       expiry !== null && !isExpired && context.now > daysAfter(expiry, -core.config.password.aboutToExpireDays)
     if (aboutToExpire && !inform.passwordAboutToExpire) throw new SsoError('not_allowed')

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { SsoError } from '../../errors.ts'
+import { customerOf } from '../addresses/address.ts'
 import type { Context } from '../context.ts'
 import type { Core } from '../core.ts'
 import { identityKey } from '../schema/text.ts'
 import type { Counters } from './counters.ts'
-import { networkOf } from './network.ts'
 
 /** How many failed attempts are let pass, and how long the rest must wait. */
 export interface ThrottleLimits {
@@ -92,7 +92,7 @@ interface Entries {
 
 async function admit(throttle: Throttle, { username, context: { remoteAddr, now } }: Guess): Promise<Entries> {
   const { limits } = throttle
-  const address = await enter(throttle, `address ${networkOf(remoteAddr)}`, limits.perAddress, now)
+  const address = await enter(throttle, `address ${customerOf(remoteAddr)}`, limits.perAddress, now)
   if ('endsIn' in address) throw refused(address)
 
   const key = accountKey(username)
