@@ -133,10 +133,10 @@ describe.each(databases)('throttling on %s', (database) => {
     async function startWithKey() {
       on = await start()
       const userId = await idOf(on.host, 'ada')
-      const ust = await on.host.login('ada')
       const data = { totp_key: TOTP_KEY, is_totp_enabled: true }
+      await on.host.sso.user.updateUserById({ actor, userId, data, totpCode: codeAt(TOTP_KEY, on.clock.now, -1) })
       const totpCode = codeAt(TOTP_KEY, on.clock.now)
-      await on.host.sso.user.updateUserById({ actor, userId, data, totpCode })
+      const { ust } = await on.host.sso.user.login({ username: 'ada', password: PASSWORD, totpCode, currentApp: 'CRM' })
       const wrong = wrongCodeAt(TOTP_KEY, on.clock.now)
       const origin = { currentUst: ust, currentApp: 'CRM', remoteAddr: '192.0.2.1' }
       const validate = (code: string) => on.host.sso.user.validateTotpCode({ ...origin, code })
