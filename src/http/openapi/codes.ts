@@ -89,10 +89,26 @@ const REFUSALS: Readonly<Record<Operation, Codes>> = {
   search_users: [...ON_SESSIONS, 'input_invalid', 'attribute_unknown'],
 }
 
+// Operations that compare a password or a code.
+const GUESSED: readonly Operation[] = [
+  'login',
+  'update_current_user',
+  'update_user_by_id',
+  'change_password',
+  'set_totp_key',
+  'validate_totp_code',
+  'updateuser',
+]
+
 /** What an operation may be refused with, beside what the dialect itself has against a request. */
-export function refusalsOf({ config }: Edge, operation: Operation, isChange: boolean): Codes {
-  // Only the host's own authentication can come by cookies.
-  return [...REFUSALS[operation], ...(config.authenticate && isChange ? (['cross_site'] as const) : [])]
+export function refusalsOf({ core, config }: Edge, operation: Operation, isChange: boolean): Codes {
+  const isThrottled = core.throttle !== null && GUESSED.includes(operation)
+  return [
+    ...REFUSALS[operation],
+    // Only the host's own authentication can come by cookies.
+    ...(config.authenticate && isChange ? (['cross_site'] as const) : []),
+    ...(isThrottled ? (['throttled'] as const) : []),
+  ]
 }
 
 /** Codes by the status that they are answered with, in ascending order. */

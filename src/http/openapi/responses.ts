@@ -10,6 +10,7 @@ export const HEADERS = {
   Location: header('Path of what was created.', true),
   Challenge: header('What is missing (RFC 6750, RFC 9470).', true),
   PossibleChallenge: header('For clients that sent HTTP Basic.', false),
+  RetryAfter: { ...header('Seconds to wait (RFC 9110, section 10.2.3).', true), schema: { type: 'integer' } },
   Allow: header('Methods that the path has.', true),
   AcceptPatch: header('Media types that are read (RFC 5789), unless it was the encoding.', false),
   Preference: { ...header('The preference that was followed (RFC 7240).', true), schema: { const: 'return=minimal' } },

@@ -133,6 +133,7 @@ function failuresOf(edge: Edge, route: Route): Record<string, Response> {
     const schema = { ...schemaRef('Problem'), properties: { status: { const: status }, code: { enum: codes } } }
     const headers = {
       ...(status === 401 ? { 'WWW-Authenticate': 'Challenge' as const } : {}),
+      ...(status === 429 ? { 'Retry-After': 'RetryAfter' as const } : {}),
       ...(status === 415 && method === 'patch' ? { 'Accept-Patch': 'AcceptPatch' as const } : {}),
     }
     return [String(status), reply(reason(status), bodyOf(PROBLEM_TYPE, schema), headers)]

@@ -107,7 +107,10 @@ function failuresOf(edge: Edge, isGet: boolean): Record<string, Response> {
       items: { type: 'object', properties: { code: { enum: codes } } },
       contains: { type: 'object', properties: { code: { enum: group } } },
     }
-    const headers = status === 401 ? ({ 'WWW-Authenticate': 'PossibleChallenge' } as const) : {}
+    const headers = {
+      ...(status === 401 ? { 'WWW-Authenticate': 'PossibleChallenge' as const } : {}),
+      ...(status === 429 ? { 'Retry-After': 'RetryAfter' as const } : {}),
+    }
     return [
       String(status),
       reply(reason(status), replyContent('error', 'error-text', { properties: { errors } }), headers),

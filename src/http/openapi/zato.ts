@@ -80,7 +80,10 @@ function repliesOf(edge: Edge, endpoint: Endpoint): Record<string, Response> {
     const schema = status === 200 ? { anyOf: [schemaRef(replyName(name)), refusal] } : refusal
     return [
       String(status),
-      reply(reason(status), bodyOf(JSON_TYPE, schema), status === 200 ? { ETag: 'PossibleETag' } : {}),
+      reply(reason(status), bodyOf(JSON_TYPE, schema), {
+        ...(status === 200 ? { ETag: 'PossibleETag' as const } : {}),
+        ...(status === 429 ? { 'Retry-After': 'RetryAfter' as const } : {}),
+      }),
     ]
   })
   return Object.fromEntries(responses)
