@@ -31,7 +31,7 @@ export function buildSso(db: Knex, settings: Settings, browsers: BrowserSessions
     hooks: { onRevoked: ({ target }) => browsers.end(target.user_id) },
     audit: { sinks: [jsonLinesSink(join(settings.dataDirectory, 'audit.jsonl'))] },
     encryptionKeys: [encryptionKey(settings)],
-    // The demo's passwords are too short for the package's default, and for yours.
-    ...(settings.hasDemoAccounts ? { password: { minLength: 3 } } : {}),
+    // The demo's passwords are short, common and the users' own names: not for the package's default, nor for yours.
+    ...(settings.hasDemoAccounts ? { password: { minLength: 3, rejectMostCommon: 0, contextWords: null } } : {}),
   })
 }

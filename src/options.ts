@@ -88,6 +88,16 @@ export interface Options<Attrs extends object = HostAttributes> {
     readonly maxLength?: number
     /** What no password may contain, whatever the case. Default: Zato's list of common ones. */
     readonly rejectList?: readonly string[]
+    /** How many of the most common passwords that are long enough are refused (ASVS 6.2.4); 0 for none. Default 3000. */
+    readonly rejectMostCommon?: number
+    /** Least score of zxcvbn, 0 to 4, which takes 100 ms of computation. Default 0: not estimated. */
+    readonly minComplexity?: 0 | 1 | 2 | 3 | 4
+    /**
+     * Words that no password may contain, whatever the case: names of the organisation, the product, the place (ASVS
+     * 6.1.2, 6.2.11). The account's username, local part of the email address and names are such words, too, and their
+     * parts, from 4 characters on. Null: none of them, nor the account's. Default none but the account's.
+     */
+    readonly contextWords?: readonly string[] | null
     /** Throws to refuse a new password; sees it in clear, on every path that sets one. */
     readonly validate?: (password: string, about: PasswordSubject) => unknown
     /** Days until a new password expires; null for never (ASVS 6.2.10). Default null. */
@@ -239,7 +249,7 @@ export function zatoCompat(): Pick<Options, 'email' | 'totp' | 'session' | 'pass
     email: { checkSyntax: false },
     totp: { window: 0, allowReplay: true, requireProof: false },
     session: { revokeOnChange: false },
-    password: { expiryDays: 730 },
+    password: { expiryDays: 730, rejectMostCommon: 0, contextWords: null },
     throttle: { enabled: false },
   }
 }

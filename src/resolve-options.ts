@@ -52,9 +52,12 @@ export function resolveOptions(options: Options): Config {
         revokeOnChange: session?.revokeOnChange ?? true,
       },
       password: {
+        minComplexity: password?.minComplexity ?? 0,
         minLength: password?.minLength ?? 8,
         maxLength: password?.maxLength ?? 256,
         rejectList: (password?.rejectList ?? REJECT_LIST).map((text) => text.toLowerCase()),
+        rejectMostCommon: password?.rejectMostCommon ?? 3000,
+        contextWords: password?.contextWords === undefined ? [] : password.contextWords,
         validate: password?.validate ?? null,
         expiryDays: password?.expiryDays ?? null,
         aboutToExpireDays: password?.aboutToExpireDays ?? 30,

@@ -16,6 +16,7 @@ interface Node {
   readonly enum?: readonly unknown[]
   readonly minLength?: number
   readonly minimum?: number
+  readonly maximum?: number
   readonly minItems?: number
   readonly pattern?: string
 }
@@ -86,6 +87,7 @@ function wrongFor(node: Node): unknown[] {
     ...others,
     ...(types.includes('integer') ? [1.5, '5', Number.NaN, Number.POSITIVE_INFINITY] : []),
     ...(node.minimum === undefined ? [] : [node.minimum - 1]),
+    ...(node.maximum === undefined ? [] : [node.maximum + 1]),
     ...(node.minLength ? [''] : []),
     ...wrongFormsOf(node.pattern),
     ...(node.minItems ? [[]] : []),

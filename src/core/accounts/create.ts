@@ -140,11 +140,10 @@ async function initialColumns(
   values: Values,
   given: string | null,
 ): Promise<Columns> {
-  const { username, email = null } = values as unknown as StoredUser
   const before = emptyAccount(core)
   const columns = differing(before, values)
   const totp = totpColumns(core, { before, wanted: values, columns, code: totpCode, now: context.now })
-  if (given !== null) await checkPassword(core.config.password, given, { username, email })
+  if (given !== null) await checkPassword(core.config.password, given, values as unknown as StoredUser)
 
   const isApproved = autoApprove || !core.config.signUp.approvalNeeded
   const by = actor.userId ?? actor.name

@@ -169,8 +169,7 @@ async function checkUnique(core: Core, values: Values, target: Account): Promise
 /** Checks and hashes outside the transaction: both may take long. */
 async function newPassword(core: Core, { password }: Extras, target: Account, values: Values, { now }: Context) {
   if (!password) return {}
-  const { username, email } = { ...target.values, ...values } as StoredUser
-  await checkPassword(core.config.password, password.password, { username, email })
+  await checkPassword(core.config.password, password.password, { ...target.values, ...values })
   return passwordColumns(core, password.password, now, password.expiryDays)
 }
 

@@ -8,6 +8,7 @@ const deriveScrypt = promisify<string, Buffer, number, object, Buffer>(scrypt)
 // A hash with a greater cost than these would let whoever can write one stop the server.
 const MOST_PBKDF2_ROUNDS = 2_000_000
 const MOST_BCRYPT_COST = 15
+const MOST_BCRYPT_BYTES = 72
 const MOST_SCRYPT_LOG_COST = 20
 const MOST_SCRYPT_BYTES = 256 * 1024 * 1024
 // What is shorter is a hash that was cut off: an empty one would match every password.
@@ -21,7 +22,7 @@ const SCRYPT = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9./+]
 /**
  * Verifies a password against a hash that another program made: passlib's `$pbkdf2-sha512$` (contract section 10.4),
  * bcrypt `$2a$ $2b$ $2y$`, passlib's `$scrypt$`. Null if the hash is of none of these forms; false if it would cost
- * too much.
+ * too much, or if bcrypt would not see all of the password.
  */
 export async function verifyForeign(hash: string, password: string): Promise<boolean | null> {
   const pbkdf2Form = PBKDF2.exec(hash)
@@ -35,7 +36,8 @@ export async function verifyForeign(hash: string, password: string): Promise<boo
   const bcryptForm = BCRYPT.exec(hash)
   if (bcryptForm) {
     if (Number(bcryptForm[1]) > MOST_BCRYPT_COST) return false
-    return verifyBcrypt(password, hash)
+    const isRight = await verifyBcrypt(password, hash)
+    return isRight && isWholeForBcrypt(password)
   }
 
   const scryptForm = SCRYPT.exec(hash)
@@ -50,6 +52,14 @@ export async function verifyForeign(hash: string, password: string): Promise<boo
     return same(digest, await deriveScrypt(password, decode(scryptForm[4]), digest.length, options))
   }
   return null
+}
+
+/**
+ * Whether bcrypt sees all of the password. What is behind its 72 bytes, or repeats the password after a NUL, would be
+ * let in unread (ASVS 6.2.8), and the next hash would be made of it.
+ */
+function isWholeForBcrypt(password: string): boolean {
+  return Buffer.byteLength(password) <= MOST_BCRYPT_BYTES && !password.includes('\u0000')
 }
 
 /** passlib writes base64 without padding and with `.` for `+`. */

@@ -328,7 +328,7 @@ describe.each(DATABASE_PLACES)('PATCH /user/password under other options: $datab
         account: { ...SET, password_expiry: later(MINUTE + 90 * DAY).toISOString() },
         elsewhere: [],
       })
-      expect(seen).toEqual([['good', { username: ada.name, email: 'ada@example.com' }]])
+      expect(seen).toEqual([['good', { username: ada.name, email: 'ada@example.com', names: [] }]])
       expect((await wire.call('GET', '/user', { ust: ada.ust })).status).toBe(200)
     } finally {
       await wire.host.close()
