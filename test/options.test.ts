@@ -329,7 +329,7 @@ describe.each(databases)('two of them in one process on %s', (database) => {
   test('know nothing of each other', async () => {
     const first = await startHost(database, {
       options: {
-        password: { hasher: fastHasher(), minLength: 3, rejectList: [] },
+        password: { hasher: fastHasher(), minLength: 3, rejectList: [], rejectMostCommon: 0 },
         updateuser: { methods: ['POST'], uidAttribute: 'email', attributes: { mail: 'email' } },
         attributes: {
           properties: {

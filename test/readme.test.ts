@@ -1,5 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -74,13 +76,31 @@ function masked(value: any, like: any): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, masked(item, like[name])]))
 }
 
+const PWNED_PASSWORDS = 'https://api.pwnedpasswords.com'
+const sha1 = (text: string) => createHash('sha1').update(text).digest('hex').toUpperCase()
+const asked: IncomingMessage[] = []
+let rangesStatus = 200
+
+/** Stands for the range API of Have I Been Pwned, whose hosts no test reaches: one password has been stolen. */
+const ranges = createHttpServer((req, res) => {
+  asked.push(req)
+  const begin = req.url!.slice('/range/'.length)
+  const lines = ['stolen engine:9', 'difference engine:0'].flatMap((line) => {
+    const [password, count] = line.split(':') as [string, string]
+    return sha1(password).startsWith(begin) ? [`${sha1(password).slice(5)}:${count}`] : []
+  })
+  res.writeHead(rangesStatus).end([...lines, `${'0'.repeat(35)}:0`].join('\r\n'))
+})
+
 let directory: string
 let environment: NodeJS.ProcessEnv
 const servers: ChildProcess[] = []
 
 const fileOf = ({ line }: Block) => `line-${line}.ts`
 
-beforeAll(() => {
+beforeAll(async () => {
+  await new Promise<void>((resolve) => ranges.listen(0, '127.0.0.1', resolve))
+  const pwnedPasswords = `http://127.0.0.1:${(ranges.address() as AddressInfo).port}`
   directory = mkdtempSync(join(tmpdir(), 'sso-readme-'))
   symlinkSync(join(PROJECT, 'node_modules'), join(directory, 'node_modules'))
   const tsconfig = {
@@ -97,12 +117,14 @@ beforeAll(() => {
   expect(first).not.toBe(parts[0])
   for (const block of ofKind('ts')) {
     // An open pool would keep the process from ending.
-    writeFileSync(join(directory, fileOf(block)), `${first}${block.text}\nawait db.destroy()\n`)
+    const text = block.text.replaceAll(PWNED_PASSWORDS, pwnedPasswords)
+    writeFileSync(join(directory, fileOf(block)), `${first}${text}\nawait db.destroy()\n`)
   }
   environment = { ...process.env, TSX_TSCONFIG_PATH: join(directory, 'tsconfig.json'), FORCE_COLOR: '0' }
 })
 
 afterAll(async () => {
+  ranges.close()
   await Promise.all(
     servers.map((server) => {
       const ended = new Promise((resolve) => server.once('exit', resolve))
@@ -207,6 +229,32 @@ describe('TypeScript that continues from server.mjs prints what is shown', () =>
     expect(stderr).toBe('')
     if (block.output) compare(stdout, block.output)
     else expect(stdout).toBe('')
+  })
+})
+
+describe('ASVS 6.2.12 the example that refuses stolen passwords', () => {
+  const [block] = ofKind('ts').filter(({ text }) => text.includes(PWNED_PASSWORDS))
+  const runIt = async () => {
+    const { command, args, options } = node(fileOf(block!))
+    asked.length = 0
+    return run(command, args, { ...options, timeout: LONGEST_MS })
+  }
+
+  test('tells five characters of each hash, and asks for padding', async () => {
+    const { stdout } = await runIt()
+    expect(stdout).toContain('stolen engine This password has been stolen before.\ndifference engine ok\n')
+    const of = (password: string) => `/range/${sha1(password).slice(0, 5)}`
+    expect(asked.map(({ url }) => url)).toEqual([of('stolen engine'), of('difference engine')])
+    expect(asked.map(({ headers }) => headers['add-padding'])).toEqual(['true', 'true'])
+  })
+
+  test('fails open, and says so, where nobody answers', async () => {
+    rangesStatus = 503
+    const { stdout, stderr } = await runIt().finally(() => {
+      rangesStatus = 200
+    })
+    expect(stdout).toContain('\nstolen engine ok\ndifference engine ok\n')
+    expect(stderr).toBe('Not checked: whether a new password has been stolen\n'.repeat(2))
   })
 })
 

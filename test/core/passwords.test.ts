@@ -81,16 +81,28 @@ describe('hashes of other programs', () => {
     }
   })
 
-  test('bcrypt looks at 72 bytes; who had a longer password logs in with all of it', async () => {
-    const long = `${'é'.repeat(36)}and more`
-    const hash = await bcryptHash(long, { cost: 4 })
-    expect(await verifyForeign(hash, long)).toBe(true)
-    expect(await verifyForeign(hash, 'é'.repeat(36))).toBe(true)
-    expect(await verifyForeign(hash, `${'é'.repeat(35)}e`)).toBe(false)
-    // Its next hash is argon2id, which cuts nothing.
-    const next = await argon2Hasher.hash(long)
-    expect(await argon2Hasher.verify(next, long)).toBe(true)
-    expect(await argon2Hasher.verify(next, 'é'.repeat(36))).toBe(false)
+  test('ASVS 6.2.8 bcrypt sees 72 bytes: what it would not see the end of is not verified', async () => {
+    const whole = 'é'.repeat(36)
+    const hash = await bcryptHash(whole, { cost: 4 })
+    expect(await verifyForeign(hash, whole)).toBe(true)
+    for (const other of [`${whole}x`, `${whole}\u0000`, `${'é'.repeat(35)}e`]) {
+      expect([other, await verifyForeign(hash, other)]).toEqual([other, false])
+    }
+    const cut = await bcryptHash(`${whole} and more`, { cost: 4 })
+    expect(await verifyForeign(cut, `${whole} and more`)).toBe(false)
+    expect(await verifyForeign(cut, `${whole} and less`)).toBe(false)
+    // To bcrypt, a password goes on after its NUL from the start.
+    const short = await bcryptHash('abc', { cost: 4 })
+    expect(await verifyForeign(short, 'abc\u0000abc')).toBe(false)
+    expect(await verifyForeign(short, 'abc')).toBe(true)
+  })
+
+  test('ASVS 6.2.8 argon2id, PBKDF2 and scrypt see the whole of long passwords', async () => {
+    const long = 'é'.repeat(256)
+    for (const hash of [await argon2Hasher.hash(long), passlibPbkdf2(long), passlibScrypt(long)]) {
+      expect(await argon2Hasher.verify(hash, long)).toBe(true)
+      expect(await argon2Hasher.verify(hash, `${long.slice(0, -1)}e`)).toBe(false)
+    }
   })
 
   test.each([
@@ -161,7 +173,7 @@ describe('hashes of other programs', () => {
 })
 
 describe('our own hashes', () => {
-  test('are argon2id of OWASP’s cost, another each time', async () => {
+  test('ASVS 11.4.2 are argon2id of OWASP’s cost, another each time', async () => {
     const [one, two] = [await argon2Hasher.hash('pässwörd 😀'), await argon2Hasher.hash('pässwörd 😀')]
     expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
     expect(one).not.toBe(two)

@@ -302,6 +302,7 @@ describe.each(DATABASE_PLACES)('PATCH /user/password under other options: $datab
         minLength: 4,
         maxLength: 25,
         rejectList: ['ZaToX'],
+        rejectMostCommon: 0,
         expiryDays: 90,
         validate(password, about) {
           if (password === 'aaaa') throw new SsoError('password_too_simple')
