@@ -96,6 +96,11 @@ describe('the source stays readable', () => {
   })
 })
 
+test('the lists of passwords, megabytes of them, are loaded when they are needed', () => {
+  expect(linesOf(sources, /import\('@zxcvbn-ts\//)).not.toEqual([])
+  expect(linesOf(sources, /from '@zxcvbn-ts\//).filter((line) => !/: import type /.test(line))).toEqual([])
+})
+
 test('no test is left out, put off, or run alone', () => {
   const [left, off] = [
     ['skip', 'skipIf', 'todo', 'only', 'fails'],

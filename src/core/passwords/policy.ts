@@ -2,7 +2,7 @@ import { SsoError } from '../../errors.ts'
 import { characters, identityKey, textFault } from '../schema/text.ts'
 import type { StoredUser } from '../schema/user.gen.ts'
 import { namesIn } from './names.ts'
-import { complexityOf, isMostCommon } from './strength.ts'
+import { complexityOf, isFrequent } from './strength.ts'
 
 /** Zato's list of what no password may contain (contract section 9). */
 export const REJECT_LIST: readonly string[] =
@@ -68,7 +68,7 @@ export async function checkPassword(policy: PasswordPolicy, password: string, ow
   const lower = password.toLowerCase()
   if (policy.rejectList.some((rejected) => lower.includes(rejected))) throw new SsoError('password_rejected')
 
-  if (policy.rejectMostCommon > 0 && (await isMostCommon(password, policy.rejectMostCommon, policy.minLength))) {
+  if (policy.rejectMostCommon > 0 && (await isFrequent(password, policy.rejectMostCommon, policy.minLength))) {
     throw new SsoError('password_rejected', { message: 'The password is one of the most common ones.' })
   }
   // The message does not say which: the word is part of a password.

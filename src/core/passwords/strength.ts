@@ -12,7 +12,7 @@ let estimator: Promise<ZxcvbnFactory> | null = null
  * Whether the password, whatever its case, is one of the `number` most common that have at least `minLength`
  * characters: shorter ones would be refused anyway, and do not count (ASVS 6.2.4).
  */
-export async function isMostCommon(password: string, number: number, minLength: number): Promise<boolean> {
+export async function isFrequent(password: string, number: number, minLength: number): Promise<boolean> {
   // In order of frequency, in lower case.
   const passwords = (await loadLists()).dictionary['passwords-common']
   const position = passwords.indexOf(password.toLowerCase())
