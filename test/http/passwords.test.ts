@@ -315,6 +315,15 @@ describe('on its own', () => {
     expect(reply.body).toMatchObject({ status: 'ok', sub_status: [] })
   })
 
+  test.each(FORMS)('ASVS 6.2.11 by %s: names that come with the password count, too', async (form) => {
+    const ada = await client().person()
+    const given = { user: 'admin', pass: PASSWORD, uid: ada.name, displayName: 'Lovelace', password: 'lovelace1815' }
+    const { status, body } = await updateuser(client().host, form, given)
+    expect([status, body.status, body.errors[0].code]).toEqual([400, 'error', 'password_rejected'])
+    expect(await client().stored(ada.name)).toMatchObject({ display_name: '' })
+    expect(await LOGINS['zato']!(client(), ada.name, PASSWORD)).toBe(true)
+  })
+
   test('ASVS 6.2.11 no refusal repeats any of the password', async () => {
     const ada = await client().person({}, { last_name: 'Canarybird' })
     const body = { newPassword: 'xx canarybird', currentPassword: PASSWORD }
