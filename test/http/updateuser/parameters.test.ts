@@ -127,7 +127,9 @@ describe('replies of updateuser', () => {
   test("the example of DigDash's page works as written, trailing & and all", async () => {
     const host = await startHost('sqlite', {
       users: [],
-      options: { password: { minLength: 3, rejectList: [], hasher: fastHasher() } },
+      options: {
+        password: { minLength: 3, rejectList: [], rejectMostCommon: 0, contextWords: null, hasher: fastHasher() },
+      },
     })
     const actor = { via: 'code', name: 'test' } as const
     await host.sso.user.createUser({ actor, autoApprove: true, data: { username: 'thename', password: 'old' } })
