@@ -59,6 +59,7 @@ export const ERRORS = {
   sign_up_not_final: { kind: 'refusal', status: 403, message: 'The sign-up has not been confirmed.' },
   last_super_user: { kind: 'conflict', status: 409, message: 'The last super-user cannot be taken away.' },
   session_unknown: { kind: 'refusal', status: 401, message: 'There is no such session.' },
+  session_missing: { kind: 'absence', status: 404, message: 'The account has no such session.' },
   cross_site: { kind: 'refusal', status: 403, message: 'The request comes from another site.' },
   operation_invalid: { kind: 'input', status: 409, message: 'The operation does not make sense here.' },
   hook_refused: { kind: 'refusal', status: 403, message: 'The change was refused.' },

@@ -33,7 +33,7 @@ describe.each(databases)('sessions as functions on %s', (name) => {
     const [session] = await host.sso.session.list({ currentUst: bob, currentApp })
     const end = (input: object) =>
       host.sso.session.end({ currentUst: ada, currentApp, id: session?.id ?? '', ...input }).catch(({ code }) => code)
-    expect(await end({})).toBe('session_unknown')
+    expect(await end({})).toBe('session_missing')
     expect(await end({ userId: await idOf(host, 'bob') })).toBe('super_user_required')
     expect(await isOpen(bob)).toBe(true)
     expect((await host.audit({ operation: 'end_session', outcome: 'denied' })).length).toBeGreaterThan(0)

@@ -135,8 +135,21 @@ function zatoEndpoints(): string {
       .map((name) => (required.includes(name) ? `**${code(name)}**` : code(name)))
     return [code(`${method} ${path}`), does, who, fields.join(', '), replies]
   })
-  return rows(['', '', 'Who', 'Fields (**required**)', 'Reply, beside the envelope'], body)
+  const planned = PLANNED.map(([endpoint, does]) => [code(endpoint), does, '*still to come*', '', ''])
+  return rows(['', '', 'Who', 'Fields (**required**)', 'Reply, beside the envelope'], [...body, ...planned])
 }
+
+// What Zato has beside them; the wire contract's list, without what is there.
+const PLANNED = [
+  ['POST /user/signup', 'Signs a new user up'],
+  ['PATCH /user/signup', 'Confirms a sign-up'],
+  ['GET /user/linked', 'Reads linked credentials'],
+  ['POST /user/linked', 'Links credentials'],
+  ['DELETE /user/linked', 'Deletes a link'],
+  ['POST /password/reset', 'Asks for a reset token'],
+  ['PATCH /password/reset', 'Takes a reset token for a reset key'],
+  ['DELETE /password/reset', 'Sets a password by a reset key'],
+] as const
 
 function updateuserParameters(): string {
   const body = Object.entries(updateuserSchema.properties).map(([name, { description }]) => [code(name), description])

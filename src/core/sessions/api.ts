@@ -33,7 +33,7 @@ export interface SessionApi {
   renew(input: Caller): Promise<Date>
   /** Sessions that have not expired, oldest first. @throws SsoError `super_user_required`, `user_unknown` */
   list(input: SessionsCaller): Promise<readonly SessionDetails[]>
-  /** Ends one session by its id (ASVS 7.5.2). @throws SsoError `session_unknown`, `super_user_required` */
+  /** Ends one session by its id (ASVS 7.5.2). @throws SsoError `session_missing`, `super_user_required` */
   end(
     input: SessionsCaller & {
       /** Id of the session, as `list` has it. */

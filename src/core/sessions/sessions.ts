@@ -111,10 +111,10 @@ export function listSessions(
   })
 }
 
-/** Ends one session by its id. @throws SsoError `session_unknown`, `super_user_required` */
+/** Ends one session by its id. @throws SsoError `session_missing`, `super_user_required` */
 export function endSession(core: Core, { of, id, ...call }: Call & { of: SessionsOf; id: string }): Promise<void> {
   return end(core, call, of, 'end_session', async (transaction, owner) => {
-    if (!(await transaction.deleteSessionById(owner.values.user_id, id))) throw new SsoError('session_unknown')
+    if (!(await transaction.deleteSessionById(owner.values.user_id, id))) throw new SsoError('session_missing')
     return null
   })
 }

@@ -78,7 +78,7 @@ const REFUSALS: Readonly<Record<Operation, Codes>> = {
   verify_session: ON_SESSIONS,
   renew_session: GATE,
   list_sessions: [...ON_OTHERS, 'input_invalid'],
-  end_session: ON_OTHERS,
+  end_session: [...ON_OTHERS, 'session_missing'],
   end_sessions: ON_OTHERS,
   update_grants: [...CHANGE, 'attribute_unknown'],
   read_audit: ON_OTHERS,

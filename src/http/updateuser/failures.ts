@@ -48,6 +48,7 @@ export const UPDATEUSER: Record<ErrorCode, number> = {
   sign_up_not_final: 403,
   last_super_user: 409,
   session_unknown: 401,
+  session_missing: 404,
   cross_site: 403,
   operation_invalid: 400,
   hook_refused: 403,

@@ -57,6 +57,7 @@ export const ZATO: Record<ErrorCode, Wording> = {
   sign_up_not_final: refused('E005003'),
   last_super_user: refused('E008001'),
   session_unknown: refused('E007001'),
+  session_missing: refused('E007001'),
   cross_site: refused('E005001'),
   operation_invalid: refused('E008001'),
   hook_refused: refused('E005001'),

@@ -64,7 +64,7 @@ export const REFUSALS: readonly Row[] = [
   ['getUsers', '422 input_invalid', ({ admin }) => ({ as: admin, query: 'curPage=0' })],
   ['postUsers', '403 super_user_required', as({ username: 'eve' })],
   ['deleteUsersById', '409 operation_invalid', ({ admin }) => ({ as: admin, path: { id: admin.id } })],
-  ['deleteMeSessionsById', '401 session_unknown', (_, ada) => ({ as: ada, path: { id: 'none' } })],
+  ['deleteMeSessionsById', '404 session_missing', (_, ada) => ({ as: ada, path: { id: 'none' } })],
   [
     'patchUsersByIdGrants',
     '422 input_invalid',

@@ -266,7 +266,8 @@ describe.each(PLACES)(`accounts (${PLACE})`, (place) => {
     const [, second] = sessions
     expect((await send('DELETE', `/me/sessions/${second.id}`, { as: ada })).status).toBe(204)
     expect(await send('DELETE', `/me/sessions/${second.id}`, { as: ada })).toMatchObject({
-      body: { code: 'session_unknown' },
+      status: 404,
+      body: { code: 'session_missing' },
     })
     expect(await list(ada)).toHaveLength(2)
     expect((await send('DELETE', '/me/sessions', { as: ada })).status).toBe(204)
