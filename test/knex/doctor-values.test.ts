@@ -125,19 +125,20 @@ describe.each(databases)('what columns can hold on %s', (name) => {
       },
     )
 
-    test.runIf(name === 'postgres')('a username in citext is found whatever its case', async () => {
-      await db.raw('create extension citext')
-      await db.schema.createTable('members', (table) => {
-        table.increments('user_id')
-        table.specificType('username', 'citext').notNullable().unique()
+    if (name === 'postgres')
+      test('a username in citext is found whatever its case', async () => {
+        await db.raw('create extension citext')
+        await db.schema.createTable('members', (table) => {
+          table.increments('user_id')
+          table.specificType('username', 'citext').notNullable().unique()
+        })
+        const sso = ssoFor()
+        expect(await sso.ready()).toEqual({ findings: [] })
+        await sso.user.createUser({ ...CODE, data: { username: 'Ada' } })
+        await expect(sso.user.createUser({ ...CODE, data: { username: 'ADA' } })).rejects.toMatchObject({
+          code: 'username_taken',
+        })
       })
-      const sso = ssoFor()
-      expect(await sso.ready()).toEqual({ findings: [] })
-      await sso.user.createUser({ ...CODE, data: { username: 'Ada' } })
-      await expect(sso.user.createUser({ ...CODE, data: { username: 'ADA' } })).rejects.toMatchObject({
-        code: 'username_taken',
-      })
-    })
   })
 
   describe('types that do not', () => {
@@ -166,18 +167,19 @@ describe.each(databases)('what columns can hold on %s', (name) => {
       await round(sso, SAMPLES[kind])
     })
 
-    test.runIf(name !== 'sqlite')('numbers beyond those of the column are refused by name', async () => {
-      const [type, least, most] = name === 'mariadb' ? ['tinyint unsigned', 0, 255] : ['smallint', -32768, 32767]
-      await createTable(type)
-      const sso = ssoFor({}, withIt('integer'))
-      await sso.ready()
-      const { user_id: userId } = await sso.user.createUser({ ...CODE, data: { username: 'ada' } })
-      for (const it of [least, most]) await sso.user.updateUserById({ ...CODE, userId, data: { it } as object })
-      for (const it of [least - 1, most + 1]) {
-        const refused = sso.user.updateUserById({ ...CODE, userId, data: { it } as object })
-        await expect(refused).rejects.toMatchObject({ code: 'input_invalid', issues: [{ attribute: 'it' }] })
-      }
-    })
+    if (name !== 'sqlite')
+      test('numbers beyond those of the column are refused by name', async () => {
+        const [type, least, most] = name === 'mariadb' ? ['tinyint unsigned', 0, 255] : ['smallint', -32768, 32767]
+        await createTable(type)
+        const sso = ssoFor({}, withIt('integer'))
+        await sso.ready()
+        const { user_id: userId } = await sso.user.createUser({ ...CODE, data: { username: 'ada' } })
+        for (const it of [least, most]) await sso.user.updateUserById({ ...CODE, userId, data: { it } as object })
+        for (const it of [least - 1, most + 1]) {
+          const refused = sso.user.updateUserById({ ...CODE, userId, data: { it } as object })
+          await expect(refused).rejects.toMatchObject({ code: 'input_invalid', issues: [{ attribute: 'it' }] })
+        }
+      })
   })
 
   describe('true and false as text', () => {
@@ -215,46 +217,48 @@ describe.each(databases)('what columns can hold on %s', (name) => {
       await round(sso, true)
     })
 
-    test.runIf(name !== 'sqlite')('as values of an enumerated type', async () => {
-      if (name === 'postgres') await db.raw(`create type yes_no as enum ('NO', 'YES')`)
-      await createTable(name === 'postgres' ? 'yes_no' : "enum('NO','YES')")
-      const sso = ssoFor({}, withIt('boolean'))
-      expect(await sso.ready()).toEqual({ findings: [] })
-      expect(await round(sso, true)).toBe('YES')
-    })
+    if (name !== 'sqlite')
+      test('as values of an enumerated type', async () => {
+        if (name === 'postgres') await db.raw(`create type yes_no as enum ('NO', 'YES')`)
+        await createTable(name === 'postgres' ? 'yes_no' : "enum('NO','YES')")
+        const sso = ssoFor({}, withIt('boolean'))
+        expect(await sso.ready()).toEqual({ findings: [] })
+        expect(await round(sso, true)).toBe('YES')
+      })
   })
 
-  describe.runIf(name !== 'sqlite')('an enumerated type', () => {
-    const enumerated = async (values: string) => {
-      if (name === 'postgres') await db.raw(`create type "memberState" as enum (${values})`)
-      return name === 'postgres' ? '"memberState"' : `enum(${values})`
-    }
+  if (name !== 'sqlite')
+    describe('an enumerated type', () => {
+      const enumerated = async (values: string) => {
+        if (name === 'postgres') await db.raw(`create type "memberState" as enum (${values})`)
+        return name === 'postgres' ? '"memberState"' : `enum(${values})`
+      }
 
-    test('that lacks values of ours: the statement adds them', async () => {
-      const type = await enumerated("'approved', 'it''s'")
-      await createTable(null, (table) => table.specificType('approval_status', type))
-      const sso = ssoFor()
-      const message = await errorOf(sso)
-      expect(message).toContain('does not have all values of approval_status: before_decision, rejected.')
-      await obey(message)
-      expect(await sso.ready()).toEqual({ findings: [] })
-      const { user_id: userId } = await sso.user.createUser({ ...CODE, data: { username: 'ada' } })
-      await sso.user.rejectUser({ ...CODE, userId })
-      expect(await db('members').first('approval_status')).toEqual({ approval_status: 'rejected' })
-      await db('members').update({ approval_status: "it's" })
-    })
+      test('that lacks values of ours: the statement adds them', async () => {
+        const type = await enumerated("'approved', 'it''s'")
+        await createTable(null, (table) => table.specificType('approval_status', type))
+        const sso = ssoFor()
+        const message = await errorOf(sso)
+        expect(message).toContain('does not have all values of approval_status: before_decision, rejected.')
+        await obey(message)
+        expect(await sso.ready()).toEqual({ findings: [] })
+        const { user_id: userId } = await sso.user.createUser({ ...CODE, data: { username: 'ada' } })
+        await sso.user.rejectUser({ ...CODE, userId })
+        expect(await db('members').first('approval_status')).toEqual({ approval_status: 'rejected' })
+        await db('members').update({ approval_status: "it's" })
+      })
 
-    test('decides which values of the host’s own attribute are accepted', async () => {
-      await createTable(await enumerated("'sales', 'support'"))
-      const sso = ssoFor({}, withIt('text'))
-      expect(await sso.ready()).toEqual({ findings: [] })
-      await round(sso, 'sales')
-      const refused = sso.user.updateUserById({ ...CODE, userId: 1, data: { it: 'finance' } as object })
-      await expect(refused).rejects.toMatchObject({
-        issues: [{ attribute: 'it', message: expect.stringContaining('one of sales, support') }],
+      test('decides which values of the host’s own attribute are accepted', async () => {
+        await createTable(await enumerated("'sales', 'support'"))
+        const sso = ssoFor({}, withIt('text'))
+        expect(await sso.ready()).toEqual({ findings: [] })
+        await round(sso, 'sales')
+        const refused = sso.user.updateUserById({ ...CODE, userId: 1, data: { it: 'finance' } as object })
+        await expect(refused).rejects.toMatchObject({
+          issues: [{ attribute: 'it', message: expect.stringContaining('one of sales, support') }],
+        })
       })
     })
-  })
 
   describe('a column that the database computes', () => {
     const computed = name === 'sqlite' ? "('Dr ' || username)" : "(concat('Dr ', username))"
@@ -338,31 +342,33 @@ describe.each(databases)('what columns can hold on %s', (name) => {
       expect(await sso().ready()).toEqual({ findings: [] })
     })
 
-    test.runIf(name !== 'mariadb')('an index on the lower case counts, one on some of the rows is told', async () => {
-      await createLoose((table) => table.datetime('deleted_at'))
-      await db.raw('create unique index whole on members (lower(username))')
-      expect(await ssoFor().ready()).toEqual({ findings: [] })
-      await db.raw('drop index whole')
-      await db.raw('create unique index partly on members (username) where deleted_at is null')
-      const { findings } = await ssoFor().ready()
-      expect(findings.map(faultOf)).toEqual([
-        'notice username the unique index leaves out rows; an account that it leaves out could share its username.',
-      ])
-      await obey(findings[0]!.remedy)
-      expect(await ssoFor().ready()).toEqual({ findings: [] })
-    })
+    if (name !== 'mariadb')
+      test('an index on the lower case counts, one on some of the rows is told', async () => {
+        await createLoose((table) => table.datetime('deleted_at'))
+        await db.raw('create unique index whole on members (lower(username))')
+        expect(await ssoFor().ready()).toEqual({ findings: [] })
+        await db.raw('drop index whole')
+        await db.raw('create unique index partly on members (username) where deleted_at is null')
+        const { findings } = await ssoFor().ready()
+        expect(findings.map(faultOf)).toEqual([
+          'notice username the unique index leaves out rows; an account that it leaves out could share its username.',
+        ])
+        await obey(findings[0]!.remedy)
+        expect(await ssoFor().ready()).toEqual({ findings: [] })
+      })
 
-    test.runIf(name === 'mariadb')('a collation that tells capitals from small letters is told', async () => {
-      await db.raw(
-        "create table members (user_id int auto_increment primary key, username varchar(191) collate utf8mb4_bin not null default 'x' unique)",
-      )
-      const { findings } = await ssoFor().ready()
-      expect(findings.map(faultOf)).toEqual([
-        'notice username its collation tells capitals from small letters: Ada and ada are two accounts.',
-      ])
-      await obey(findings[0]!.remedy)
-      expect(await ssoFor().ready()).toEqual({ findings: [] })
-    })
+    if (name === 'mariadb')
+      test('a collation that tells capitals from small letters is told', async () => {
+        await db.raw(
+          "create table members (user_id int auto_increment primary key, username varchar(191) collate utf8mb4_bin not null default 'x' unique)",
+        )
+        const { findings } = await ssoFor().ready()
+        expect(findings.map(faultOf)).toEqual([
+          'notice username its collation tells capitals from small letters: Ada and ada are two accounts.',
+        ])
+        await obey(findings[0]!.remedy)
+        expect(await ssoFor().ready()).toEqual({ findings: [] })
+      })
 
     test('the id: an error, and the statement makes it so', async () => {
       await db.schema.createTable('members', (table) => {
