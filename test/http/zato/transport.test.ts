@@ -156,7 +156,7 @@ describe.each(PLACES)(`the Zato dialect on the wire: ${PLACE}`, (place) => {
         ),
       )
       expect(outcome.reply).toEqual(ok())
-      expect(outcome.elsewhere).toEqual([])
+      expect(outcome.elsewhere).toEqual(['- sso_session'])
       expect(outcome.account).toMatchObject({ is_locked: true })
     })
 
