@@ -209,6 +209,7 @@ class World {
   /** Tries the change, and compares every byte of every account with what may have changed. */
   async check(attempt: Attempt): Promise<'changed' | 'refused' | 'unchanged'> {
     const before = await this.#state()
+    const sessions = await this.host.database.db('sso_session')
     const records = await this.host.audit()
     const error = await this.#attempt(attempt)
     const after = await this.#state()
@@ -222,6 +223,7 @@ class World {
       if (error !== null) expect(record?.changes ?? []).toEqual([])
     } finally {
       await this.#restore(before, after)
+      await this.#reopen(sessions)
     }
     if (error !== null) return 'refused'
     return changed.length > 0 ? 'changed' : 'unchanged'
@@ -362,6 +364,13 @@ class World {
     const { db } = this.host.database
     if (!this.#isHost) return { sso_user: byId(await db('sso_user'), 'user_id') }
     return { members: byId(await db('members'), 'nr'), sso_account: byId(await db('sso_account'), 'user_id') }
+  }
+
+  /** Some changes end sessions; the next attempt is to find them open. */
+  async #reopen(sessions: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
+    const open = await this.host.database.db('sso_session').pluck('ust_hash')
+    const ended = sessions.filter(({ ust_hash }) => !open.includes(ust_hash))
+    if (ended.length > 0) await this.host.database.db('sso_session').insert(ended)
   }
 
   /** Puts back what the attempt changed: the next one is to find accounts that work. */
