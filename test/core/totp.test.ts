@@ -224,13 +224,13 @@ describe.each(cases)('one-time codes in code on %s, %s', (database, arrangement)
     test('switch codes on with a code of the key, and not without', async () => {
       const { sso } = host
       const data = { username: `coded${++count}`, password: PASSWORD, totp_key: TOTP_KEY, is_totp_enabled: true }
-      const refusals: [Promise<unknown>, string][] = [
-        [sso.user.createUser({ actor, data }), 'totp_proof_missing'],
-        [sso.user.createSuperUser({ data }), 'totp_proof_missing'],
-        [sso.user.createUser({ actor, data: { ...data, totp_key: null } }), 'totp_key_missing'],
-        [sso.user.createUser({ actor, data, totpCode: WRONG }), 'totp_invalid'],
+      const refusals: [() => Promise<unknown>, string][] = [
+        [() => sso.user.createUser({ actor, data }), 'totp_proof_missing'],
+        [() => sso.user.createSuperUser({ data }), 'totp_proof_missing'],
+        [() => sso.user.createUser({ actor, data: { ...data, totp_key: null } }), 'totp_key_missing'],
+        [() => sso.user.createUser({ actor, data, totpCode: WRONG }), 'totp_invalid'],
       ]
-      for (const [attempt, code] of refusals) await expect(attempt).rejects.toMatchObject({ code })
+      for (const [attempt, code] of refusals) await expect(attempt()).rejects.toMatchObject({ code })
       const created = [
         await sso.user.createUser({ actor, data, totpCode: CODE }),
         await sso.user.createSuperUser({ data: { ...data, username: `coded${++count}` }, totpCode: CODE }),
