@@ -198,7 +198,7 @@ export interface UserApi<Attrs extends object = HostAttributes> extends TotpApi<
   updateuser(input: UpdateuserParameters & (Caller | PasswordCaller)): Promise<UpdateResult<Attrs>>
 }
 
-function optionalId({ userId }: { userId?: string | number }): string | null {
+function optionalId(userId: string | number | undefined): string | null {
   return userId === undefined ? null : String(userId)
 }
 
@@ -224,8 +224,8 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
     logout: (input) => logout(core, text(input.currentUst, 'currentUst'), contextOf(requireApp(input))),
     getCurrentUser: async (input) => (await readAccount(core, { ...call(input), userId: null })).user,
     getUserById: async (input) => (await readAccount(core, about(input))).user,
-    getUserDetails: (input) => readDetails(core, { ...call(input), userId: optionalId(input) }),
-    getSchema: (input) => readForm(core, { ...call(input), userId: optionalId(input) }),
+    getUserDetails: (input) => readDetails(core, { ...call(input), userId: optionalId(input.userId) }),
+    getSchema: (input) => readForm(core, { ...call(input), userId: optionalId(input.userId) }),
     getAudit: ({ before = null, limit = MOST_AUDIT_RECORDS, ...input }) =>
       readAudit(core, { ...about(input as CallerOn), before, limit }),
     updateGrants: ({ patch, ...input }) => updateGrants(core, { ...about(input as CallerOn), patch: { ...patch } }),
@@ -267,7 +267,7 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
     changePassword: ({ userId, oldPassword, newPassword, passwordExpiry, mustChange, ...caller }) =>
       operations.changePassword(core, {
         ...call(caller as Caller),
-        userId: userId === undefined ? null : String(userId),
+        userId: optionalId(userId),
         oldPassword: oldPassword ?? null,
         newPassword: text(newPassword, 'newPassword'),
         expiryDays: passwordExpiry ?? null,

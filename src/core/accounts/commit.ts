@@ -65,7 +65,7 @@ function tryCommit(
       const isWritten = await transaction.updateAccount(account, encodeSecrets(core, columns))
       if (!isWritten) return null
     }
-    const revocation = await revokeSessions(core, transaction, account, actor, columns)
+    const keepsCurrent = await revokeSessions(core, transaction, account, actor, columns)
     const changes = [
       ...changesBetween(core.catalogue, before, columns),
       ...(await applyExtras(core, transaction, before.user_id, extras, context)),
@@ -74,16 +74,14 @@ function tryCommit(
     await demands.inspect?.(transaction, before.user_id)
     const readBack = demands.readsBack ? await transaction.findAccount(before.user_id) : null
     const after = readBack?.values ?? ({ ...before, ...columns } as StoredUser)
-    if (takes || 'is_locked' in columns || 'approval_status' in columns) {
-      await checkWaysIn(transaction, actor, before, after)
-    }
+    await checkWaysIn(transaction, actor, before, after)
     const occasion = { operation, context, actor, target: { id: before.user_id, name: before.username } }
     const record = recordOf(occasion, changes, changes.length > 0 ? 'ok' : 'unchanged')
     await transaction.appendAudit(record)
 
     const change = changeOf(core, request, actor, before, after, record)
     if (changes.length > 0) await core.hooks.within(change, transaction.native)
-    return { change, after, record, keepsCurrent: revocation }
+    return { change, after, record, keepsCurrent }
   })
 }
 

@@ -3,7 +3,7 @@ import * as accounts from '../../core/accounts/operations.ts'
 import { readAccount, readForm } from '../../core/accounts/read.ts'
 import { deleteAccount } from '../../core/accounts/remove.ts'
 import { MOST_AUDIT_RECORDS, readAudit } from '../../core/audit/read.ts'
-import { DRY_RUN, type Route, tagOfAccount, updated } from './endpoint.ts'
+import { DRY_RUN, type RestRequest, type Route, type Run, tagOfAccount, updated } from './endpoint.ts'
 import type { RequestBody } from './request.ts'
 
 /** Accounts: one's own at `/me`, everybody's at `/users`. */
@@ -129,8 +129,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     query: DRY_RUN,
     tag: tagOfAccount,
     reply: 'UserUpdate',
-    run: async (call, request) =>
-      updated(await accounts.lockUser(request.core, { ...call, userId: request.id }), request),
+    run: onAccount(() => accounts.lockUser),
   },
   {
     method: 'delete',
@@ -140,8 +139,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     query: DRY_RUN,
     tag: tagOfAccount,
     reply: 'UserUpdate',
-    run: async (call, request) =>
-      updated(await accounts.unlockUser(request.core, { ...call, userId: request.id }), request),
+    run: onAccount(() => accounts.unlockUser),
   },
   {
     method: 'put',
@@ -152,10 +150,7 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     query: DRY_RUN,
     tag: tagOfAccount,
     reply: 'UserUpdate',
-    async run(call, request) {
-      const decide = request.body['status'] === 'approved' ? accounts.approveUser : accounts.rejectUser
-      return updated(await decide(request.core, { ...call, userId: request.id }), request)
-    },
+    run: onAccount(({ body }) => (body['status'] === 'approved' ? accounts.approveUser : accounts.rejectUser)),
   },
   {
     method: 'get',
@@ -191,6 +186,14 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     run: async (call, { core, id }) => ({ body: await readForm(core, { ...call, userId: id }) }),
   },
 ]
+
+/** Runs an operation that needs no more than the account in the path. */
+function onAccount(operationFor: (request: RestRequest) => typeof accounts.lockUser): Run {
+  return async (call, request) => {
+    const operation = operationFor(request)
+    return updated(await operation(request.core, { ...call, userId: request.id }), request)
+  }
+}
 
 function shown({ user, etag }: { user: object; etag: string }) {
   return { headers: { ETag: etag }, body: user }

@@ -4,7 +4,7 @@ import type { AttributesOf } from '../../core/attributes/owner.ts'
 import { readAttributes } from '../../core/attributes/read.ts'
 import { type AttributeDetails, visibleDetails } from '../../core/attributes/values.ts'
 import { writeAttributes } from '../../core/attributes/write.ts'
-import { DRY_RUN, type Reply, type RestRequest, type Route, type Run, type TagOf } from './endpoint.ts'
+import { changed, DRY_RUN, type Reply, type RestRequest, type Route, type Run, type TagOf } from './endpoint.ts'
 
 type Whose = (request: RestRequest) => Extract<AttributesOf, { kind: 'account' }>['target']
 
@@ -25,7 +25,7 @@ export const ATTRIBUTE_ROUTES: readonly Route[] = (
       'custom attributes of an account',
     ],
   ] as const
-).flatMap(([path, whose, what, changed]): Route[] => [
+).flatMap(([path, whose, what, patched]): Route[] => [
   {
     method: 'get',
     path,
@@ -38,7 +38,7 @@ export const ATTRIBUTE_ROUTES: readonly Route[] = (
     method: 'patch',
     path,
     operation: 'set_attributes',
-    summary: `Changes ${changed}: null removes one, objects are merged.`,
+    summary: `Changes ${patched}: null removes one, objects are merged.`,
     body: 'Attributes',
     query: DRY_RUN,
     tag,
@@ -50,8 +50,8 @@ export const ATTRIBUTE_ROUTES: readonly Route[] = (
 function read(whose: Whose): Run {
   return async (call, request) => {
     const of = { kind: 'account', target: whose(request) } as const
-    const { headers, values } = shown(await readAttributes(request.core, { ...call, of, decrypt: true }))
-    return { headers, body: values }
+    const attributes = await readAttributes(request.core, { ...call, of, decrypt: true })
+    return { headers: { ETag: tagOfAttributes(attributes) }, body: valuesOf(attributes) }
   }
 }
 
@@ -62,24 +62,20 @@ function write(whose: Whose): Run {
     const inspect: typeof demands.inspect = async (reads, id) => {
       attributes = visibleDetails(core, await reads.customAttributesOf({ kind: 'account', id }, context.now))
     }
-    const { changed } = await writeAttributes(core, {
+    const result = await writeAttributes(core, {
       ...call,
       of: { kind: 'account', target: whose(request) },
       edits: () => readMerge(body),
       demands: { ...demands, inspect },
     })
-    const { headers, values } = shown(attributes)
-    return {
-      headers: demands.isDryRun ? {} : headers,
-      body: { attributes: values, changed, ...(demands.isDryRun ? { dryRun: true } : {}) },
-      isChange: true,
-    }
+    return changed(tagOfAttributes(attributes), { attributes: valuesOf(attributes), changed: result.changed }, request)
   }
 }
 
-function shown(attributes: readonly AttributeDetails[]) {
-  const values = attributes.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const]))
-  return { headers: { ETag: tagOfAttributes(attributes) }, values: Object.fromEntries(values) }
+function valuesOf(attributes: readonly AttributeDetails[]): Record<string, unknown> {
+  return Object.fromEntries(
+    attributes.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const])),
+  )
 }
 
 /** What is encrypted differs by its times alone: not even the hash of a secret leaves. */

@@ -150,15 +150,21 @@ function send(req: Request, res: Response, route: Endpoint, { status, headers = 
 /** The tag of an account. */
 export const tagOfAccount: TagOf = (core, { values }) => tagOfUser(core, values)
 
-/** The reply to a change of an account. */
-export function updated(
-  { user, changed, etag }: UpdateResult,
-  { demands }: RestRequest,
+/** The reply to a change of something that has this tag now. */
+export function changed(
+  etag: string,
+  body: object,
+  { demands }: Pick<RestRequest, 'demands'>,
 ): Required<Omit<Reply, 'status'>> {
   return {
     // What was not kept has no tag that could be compared with anything.
     headers: demands.isDryRun ? {} : { ETag: etag },
-    body: { user, changed, ...(demands.isDryRun ? { dryRun: true } : {}) },
+    body: { ...body, ...(demands.isDryRun ? { dryRun: true } : {}) },
     isChange: true,
   }
+}
+
+/** The reply to a change of an account. */
+export function updated({ user, changed: names, etag }: UpdateResult, request: Pick<RestRequest, 'demands'>) {
+  return changed(etag, { user, changed: names }, request)
 }

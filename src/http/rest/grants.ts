@@ -2,7 +2,7 @@ import { tagOf } from '../../core/accounts/demands.ts'
 import { readDetails } from '../../core/accounts/read.ts'
 import { grantMap, updateGrants } from '../../core/grants/patch.ts'
 import type { Grants } from '../../core/store.ts'
-import { DRY_RUN, type Reply, type Route } from './endpoint.ts'
+import { changed, DRY_RUN, type Reply, type Route } from './endpoint.ts'
 
 /** Roles, ACLs and groups of an account. */
 export const GRANT_ROUTES: readonly Route[] = [
@@ -28,18 +28,14 @@ export const GRANT_ROUTES: readonly Route[] = [
       const inspect: typeof demands.inspect = async (reads, userId) => {
         grants = await reads.grantsOf(userId)
       }
-      const { changed } = await updateGrants(core, {
+      const result = await updateGrants(core, {
         ...call,
         userId: id,
         patch: body,
         demands: { ...demands, inspect },
       })
-      const reply = shown(grants)
-      return {
-        ...(demands.isDryRun ? {} : reply),
-        body: { ...reply.body, changed, ...(demands.isDryRun ? { dryRun: true } : {}) },
-        isChange: true,
-      }
+      const map = grantMap(grants)
+      return changed(tagOf(map), { ...map, changed: result.changed }, { demands })
     },
   },
 ]
