@@ -59,7 +59,7 @@ function stopOnSignals(server: Server, sso: Sso, db: Knex): void {
     server.close(async () => {
       clearInterval(sweeping)
       clearTimeout(impatience)
-      await sso.flush()
+      await sso.close()
       await db.destroy()
     })
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Router } from 'express'
 import { type AttributesApi, buildAttributesApi } from './core/attributes/api.ts'
+import { buildRelay } from './core/audit/relay.ts'
 import { buildTrail } from './core/audit/trail.ts'
 import type { Core } from './core/core.ts'
 import { buildHooks } from './core/hooks.ts'
@@ -38,8 +39,16 @@ export interface Sso<Attrs extends object = HostAttributes> extends Middleware {
    * @throws SsoError `table_unfit`, naming each column and the statement that mends it
    */
   readonly ready: () => Promise<Readiness>
-  /** Resolves when every audit sink has taken everything that has been committed so far. */
+  /**
+   * Resolves when every audit sink has taken everything that has been committed so far, or has failed to: what it has not
+   * taken, it gets later.
+   */
   readonly flush: () => Promise<void>
+  /**
+   * For the end of the process: flushes, lets go of the sinks, and stops all work in the background. What is committed
+   * after that is delivered when a process starts again. Does not close the database, which is the host's.
+   */
+  readonly close: () => Promise<void>
   /** The functions. */
   readonly user: UserApi<Attrs>
   /** Sessions, as functions. */
@@ -106,6 +115,7 @@ export function createSso(options: Options): Sso {
     newUuid: randomUUID,
     usesTransactor: config.hooks.withinUpdate !== undefined,
   })
+  const relay = buildRelay(store.outbox, config.sinks, config.relay, (error) => void hooks.error(error, null))
   let decoy: Promise<string> | null = null
   let docs: Router | null = null
   const core: Core = {
@@ -127,7 +137,7 @@ export function createSso(options: Options): Sso {
       return decoy
     },
     hooks,
-    trail: buildTrail(store, config.sinks, hooks),
+    trail: buildTrail(store, relay, hooks),
     newUserId: config.store.newUserId,
   }
   const edge: Edge = { core, config: config.edge }
@@ -140,9 +150,11 @@ export function createSso(options: Options): Sso {
         if (severity === 'hint') continue
         config.edge.logger.warn(`express-sso-users: ${table}.${column}: ${fault} ${remedy}`)
       }
+      relay.wake()
       return readiness
     },
-    flush: core.trail.flush,
+    flush: relay.flush,
+    close: relay.close,
     user: buildUserApi(core, config.edge.now),
     session: buildSessionApi(core, config.edge.now),
     attributes: buildAttributesApi(core, config.edge.now),

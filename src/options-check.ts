@@ -10,6 +10,7 @@ const KINDS: Record<string, (value: unknown) => boolean> = {
   functions: (value) =>
     typeof value === 'function' || (Array.isArray(value) && value.every((one) => typeof one === 'function')),
   logger: (value) => ['warn', 'error'].every((name) => isMethod(value, name)),
+  sink: (value) => typeof value === 'function' || isSink(value),
   redis: (value) => ['multi', 'del'].every((name) => isMethod(value, name)),
   knex: (value) => typeof value === 'function' && typeof (value as { client?: unknown }).client === 'object',
 }
@@ -18,10 +19,17 @@ function isMethod(value: unknown, name: string): boolean {
   return typeof (value as Record<string, unknown> | null)?.[name] === 'function'
 }
 
+function isSink(value: unknown): boolean {
+  const { name, batchSize = 1 } = (value ?? {}) as { name?: unknown; batchSize?: unknown }
+  const isNamed = typeof name === 'string' && name !== '' && name.length <= 191
+  return isNamed && Number.isInteger(batchSize) && Number(batchSize) > 0 && isMethod(value, 'deliver')
+}
+
 const KIND_NAMES: Record<string, string> = {
   function: 'a function',
   functions: 'a function or a list of functions',
   logger: 'an object with the functions warn and error',
+  sink: 'a function, or an object with a name and the function deliver',
   redis: 'a client of Redis',
   knex: 'a Knex instance',
 }

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import type { Knex } from 'knex'
-import type { AuditSink } from './core/audit/trail.ts'
+import type { AuditFunction, AuditSink } from './core/audit/sink.ts'
 import type { CoreConfig, IdCatalogue, Permission } from './core/core.ts'
 import type { Hooks } from './core/hooks.ts'
 import type { Hasher } from './core/passwords/hasher.ts'
@@ -64,8 +64,18 @@ export interface Options<Attrs extends object = HostAttributes> {
   readonly hooks?: Hooks<Knex.Transaction, Attrs>
   /** The audit trail, beside the `sso_audit` table. */
   readonly audit?: {
-    /** Functions that take each committed record. Default none. */
-    readonly sinks?: readonly AuditSink[]
+    /** Where the records are delivered to: sinks, or functions of a record. Default none. */
+    readonly sinks?: readonly (AuditSink | AuditFunction)[]
+    /** Whether this process seals and delivers records; false leaves both to other processes on the database. Default true. */
+    readonly relay?: boolean
+    /** Seconds that a sink has for one delivery. Default 10. */
+    readonly deliverySeconds?: number
+    /** Seconds without a sign of life after which another process delivers in the place of one. Default 10. */
+    readonly leaseSeconds?: number
+    /** Seconds until a sink that has failed is tried again; each further failure doubles them. Default 1. */
+    readonly firstWaitSeconds?: number
+    /** Seconds of the longest wait. Default 300, or `firstWaitSeconds` if that is more. */
+    readonly maxWaitSeconds?: number
   }
   /** Sessions. */
   readonly session?: {

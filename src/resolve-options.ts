@@ -1,6 +1,7 @@
 import { newUserId } from './core/accounts/ids.ts'
 import { type AddressLists, type Network, networkOf } from './core/addresses/lists.ts'
-import type { AuditSink } from './core/audit/trail.ts'
+import type { RelaySettings } from './core/audit/relay.ts'
+import type { AuditSink } from './core/audit/sink.ts'
 import type { CoreConfig } from './core/core.ts'
 import type { Hooks } from './core/hooks.ts'
 import type { Hasher } from './core/passwords/hasher.ts'
@@ -26,6 +27,7 @@ export interface Config {
   readonly attributes: AttributesSchema | undefined
   readonly hooks: Hooks<never>
   readonly sinks: readonly AuditSink[]
+  readonly relay: RelaySettings
   readonly hasher: Hasher | null
   readonly encryptionKeys: readonly string[]
   readonly checkEmail: boolean
@@ -134,11 +136,13 @@ export function resolveOptions(options: Options): Config {
       lookups: ['username', updateuser?.uidAttribute ?? 'username'],
       hostMakesIds: users?.newId !== undefined,
       prepared: options.preparedStatements ?? true,
+      sinks: sinksOf(options).map(({ name }) => name),
     },
     throttle: throttleOf(options),
     attributes: options.attributes,
     hooks: (options.hooks ?? {}) as Hooks<never>,
-    sinks: options.audit?.sinks ?? [],
+    sinks: sinksOf(options),
+    relay: relayOf(options),
     hasher: password?.hasher ?? null,
     encryptionKeys: options.encryptionKeys ?? [],
     checkEmail: options.email?.checkSyntax ?? true,
@@ -163,6 +167,34 @@ function throttleOf({ throttle = {} }: Options): Config['throttle'] {
   }
 }
 
+/** A function goes by its own name; one without a name by its place in the list. */
+function sinksOf({ audit = {} }: Options): readonly AuditSink[] {
+  const sinks = (audit.sinks ?? []).map((sink, index): AuditSink => {
+    if (typeof sink !== 'function') return sink
+    return {
+      name: sink.name || `sink ${index + 1}`,
+      deliver: async (records) => {
+        for (const record of records) await sink(record)
+      },
+    }
+  })
+  const names = sinks.map(({ name }) => name)
+  const twin = names.find((name, index) => names.indexOf(name) !== index)
+  if (twin !== undefined) fail(`audit.sinks: there are two with the name ${twin}; each keeps its place under its own.`)
+  return sinks
+}
+
+function relayOf({ audit = {} }: Options): RelaySettings {
+  const { firstWaitSeconds = 1 } = audit
+  return {
+    isActive: audit.relay ?? true,
+    timeoutSeconds: audit.deliverySeconds ?? 10,
+    leaseSeconds: audit.leaseSeconds ?? 10,
+    firstWaitSeconds,
+    maxWaitSeconds: audit.maxWaitSeconds ?? Math.max(300, firstWaitSeconds),
+  }
+}
+
 function addressListsOf({ addresses = {} }: Options): AddressLists {
   const networks = new Map<string, readonly Network[] | '*'>()
   for (const [username, listed] of Object.entries(addresses.users ?? {})) {
@@ -180,7 +212,7 @@ function fail(message: string): never {
 }
 
 /** What no schema of single options can say. */
-function checkTogether({ core, edge, store, throttle, attributes }: Config): void {
+function checkTogether({ core, edge, store, throttle, relay, attributes }: Config): void {
   const { apps, loginApps, loginMetadataApps } = core
   for (const [path, names] of Object.entries({ defaultApp: [edge.defaultApp], loginApps, loginMetadataApps })) {
     const unknown = names.find((app) => !apps.includes(app))
@@ -192,6 +224,9 @@ function checkTogether({ core, edge, store, throttle, attributes }: Config): voi
   const { perAccount = 0, perAccountTotal = 0, firstWaitSeconds = 0, maxWaitSeconds = 0 } = throttle?.limits ?? {}
   if (perAccount > perAccountTotal) fail('throttle.perAccount is greater than throttle.perAccountTotal.')
   if (firstWaitSeconds > maxWaitSeconds) fail('throttle.firstWaitSeconds is greater than throttle.maxWaitSeconds.')
+
+  if (relay.firstWaitSeconds > relay.maxWaitSeconds)
+    fail('audit.firstWaitSeconds is greater than audit.maxWaitSeconds.')
 
   const catalogue = buildCatalogue(attributes)
   const { uidAttribute, attributeMap } = core.updateuser

@@ -15,6 +15,7 @@ interface Node {
   readonly anyOf?: readonly Node[]
   readonly enum?: readonly unknown[]
   readonly minLength?: number
+  readonly exclusiveMinimum?: number
   readonly minimum?: number
   readonly maximum?: number
   readonly minItems?: number
@@ -76,7 +77,7 @@ function wrongFor(node: Node): unknown[] {
   const types = ([] as string[]).concat(node.type ?? [])
   const samples: Record<string, unknown> = {
     string: 'text',
-    integer: 5,
+    ...(types.includes('number') ? {} : { integer: 5 }),
     boolean: true,
     array: [],
     object: {},
@@ -85,7 +86,9 @@ function wrongFor(node: Node): unknown[] {
   const others = Object.entries(samples).flatMap(([type, sample]) => (types.includes(type) ? [] : [sample]))
   return [
     ...others,
+    ...(types.includes('number') ? ['5', Number.NaN, Number.POSITIVE_INFINITY] : []),
     ...(types.includes('integer') ? [1.5, '5', Number.NaN, Number.POSITIVE_INFINITY] : []),
+    ...(node.exclusiveMinimum === undefined ? [] : [node.exclusiveMinimum]),
     ...(node.minimum === undefined ? [] : [node.minimum - 1]),
     ...(node.maximum === undefined ? [] : [node.maximum + 1]),
     ...(node.minLength ? [''] : []),
@@ -192,6 +195,7 @@ describe('options that are wrong fail at construction', () => {
     ['addresses.users.ADA: the same user', { addresses: { users: { ada: '*', ADA: '*' } } }],
     ['throttle.perAccount', { throttle: { perAccount: 7, perAccountTotal: 6 } }],
     ['throttle.firstWaitSeconds', { throttle: { firstWaitSeconds: 7, maxWaitSeconds: 6 } }],
+    ['audit.firstWaitSeconds', { audit: { firstWaitSeconds: 7, maxWaitSeconds: 6 } }],
     ['throttle.store', { throttle: { store: 'redis' } }],
     ['throttle.store', { throttle: { store: { redis: {} } } }],
     [

@@ -1,7 +1,7 @@
 import { appendFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import type { AuditRecord } from '../core/audit/record.ts'
-import type { AuditSink } from '../core/audit/trail.ts'
+import type { AuditFunction } from '../core/audit/sink.ts'
 
 /**
  * Appends each record to a file as one line of JSON. Line breaks in values are escaped by JSON, so that a record cannot
@@ -9,7 +9,7 @@ import type { AuditSink } from '../core/audit/trail.ts'
  *
  * @param path created, with its owner alone as reader, if it does not exist
  */
-export function jsonLinesSink(path: string): AuditSink {
+export function jsonLinesSink(path: string): AuditFunction {
   return async function jsonLines(record) {
     await appendFile(path, `${JSON.stringify(record)}\n`, { mode: 0o600 })
   }
@@ -22,7 +22,7 @@ export interface AuditLogger {
 }
 
 /** Hands each record to a logger: the record as the object, a fixed message after it. */
-export function loggerSink(logger: AuditLogger): AuditSink {
+export function loggerSink(logger: AuditLogger): AuditFunction {
   return function toLogger(record: AuditRecord) {
     logger.info(inspectable({ audit: record }), `audit ${record.operation} ${record.outcome}`)
   }

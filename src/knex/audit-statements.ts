@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import type { AuditEntry, AuditRecord } from '../core/audit/record.ts'
 import { type Codec, codecFor } from './codecs.ts'
 import type { Layout } from './layout.ts'
-import { prepare, type Runner } from './statements.ts'
+import { type Parameters, prepare, type Runner, type Statement } from './statements.ts'
 
 const COLUMNS = [
   'cid',
@@ -24,6 +24,10 @@ const COLUMNS = [
 
 // Knex takes no parameter for a limit; whoever wants fewer leaves the rest.
 const MOST_ROWS = 200
+const MOST_STRAYS = 1000
+
+/** Records that one seal has at most. */
+export const MOST_SEALED = 500
 
 /** Statements on the audit trail. Compiled once. */
 export class AuditStatements {
@@ -32,7 +36,7 @@ export class AuditStatements {
 
   constructor(db: Knex, layout: Layout) {
     this.#time = codecFor('datetime', layout.dialect, null)
-    this.#prepared = prepareAll(db, layout.table('audit'))
+    this.#prepared = prepareAll(db, layout)
   }
 
   async append(runner: Runner, record: AuditRecord): Promise<void> {
@@ -43,21 +47,46 @@ export class AuditStatements {
     })
   }
 
-  async about(runner: Runner, targetId: string, before: number): Promise<readonly AuditEntry[]> {
-    const { rows } = await runner.run(this.#prepared.about, { targetId, before })
+  about(runner: Runner, targetId: string, before: number): Promise<readonly AuditEntry[]> {
+    return this.#entries(runner, this.#prepared.about, { targetId, before })
+  }
+
+  /** The oldest that no seal has, by id; `MOST_SEALED` at most. */
+  unsealed(runner: Runner): Promise<readonly AuditEntry[]> {
+    return this.#entries(runner, this.#prepared.unsealed, {})
+  }
+
+  /** Those that say that they are of a seal, by id. */
+  sealedBy(runner: Runner, seal: number): Promise<readonly AuditEntry[]> {
+    return this.#entries(runner, this.#prepared.sealedBy, { seal })
+  }
+
+  /** Those whose seal does not exist, by id. */
+  strays(runner: Runner): Promise<readonly AuditEntry[]> {
+    return this.#entries(runner, this.#prepared.strays, {})
+  }
+
+  /** A stored time as records have it. */
+  timeOf(stored: unknown): string | null {
+    return (this.#time.decode(stored) as Date | null)?.toISOString() ?? null
+  }
+
+  async #entries(runner: Runner, statement: Statement, parameters: Parameters): Promise<readonly AuditEntry[]> {
+    const { rows } = await runner.run(statement, parameters)
     return rows.map(([id, ...row]) => {
       const record = Object.fromEntries(COLUMNS.map((column, index) => [column, row[index]]))
       return {
         ...(record as unknown as AuditRecord),
         id: Number(id),
-        time: (this.#time.decode(record['time']) as Date).toISOString(),
+        time: this.timeOf(record['time']) as string,
         changes: JSON.parse(String(record['changes'])),
       }
     })
   }
 }
 
-function prepareAll(db: Knex, table: string) {
+function prepareAll(db: Knex, { table: named }: Layout) {
+  const [table, seals] = [named('audit'), named('audit_seal')]
   return {
     append: prepare((bind) => db(table).insert(Object.fromEntries(COLUMNS.map((column) => [column, bind(column)])))),
     about: prepare((bind) =>
@@ -67,6 +96,28 @@ function prepareAll(db: Knex, table: string) {
         .select('id', ...COLUMNS)
         .orderBy('id', 'desc')
         .limit(MOST_ROWS),
+    ),
+    unsealed: prepare(() =>
+      db(table)
+        .whereNull('seal')
+        .select('id', ...COLUMNS)
+        // As the index has them.
+        .orderBy(['seal', 'id'])
+        .limit(MOST_SEALED),
+    ),
+    sealedBy: prepare((bind) =>
+      db(table)
+        .where('seal', bind('seal'))
+        .select('id', ...COLUMNS)
+        .orderBy('id'),
+    ),
+    strays: prepare(() =>
+      db(table)
+        .whereNotNull('seal')
+        .whereNotIn('seal', db(seals).select('number'))
+        .select('id', ...COLUMNS)
+        .orderBy('id')
+        .limit(MOST_STRAYS),
     ),
   }
 }

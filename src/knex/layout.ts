@@ -92,6 +92,8 @@ export type OwnTable =
   | 'acl_grant'
   | 'throttle'
   | 'audit'
+  | 'audit_seal'
+  | 'audit_target'
   | 'migrations'
 
 /** The layout of our own `sso_user`. */

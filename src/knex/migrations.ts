@@ -239,8 +239,35 @@ function migrations(
         builder.text('user_agent')
         builder.string('dialect', 20).notNullable()
         builder.text('changes', 'longtext').notNullable()
+        // Number of its seal; null until there is one.
+        builder.bigInteger('seal')
         builder.index(['target_id', 'id'], `${table('audit')}_target_index`)
         builder.index(['cid'], `${table('audit')}_cid_index`)
+        builder.index(['seal', 'id'], `${table('audit')}_seal_index`)
+      }),
+    },
+    {
+      name: 'audit_seal_001',
+      up: createTable(layout, table('audit_seal'), (builder) => {
+        builder.bigInteger('number').primary(key(table('audit_seal')))
+        builder.integer('record_count').notNullable()
+        builder.string('time', 24).notNullable()
+        builder.string('previous_hash', HASH_LENGTH).notNullable()
+        builder.string('records_hash', HASH_LENGTH).notNullable()
+        builder.string('hash', HASH_LENGTH).notNullable()
+        builder.text('records', 'longtext')
+        // No two seals upon one: the chain cannot fork, whoever seals.
+        builder.unique(['previous_hash'], { indexName: `${table('audit_seal')}_previous_unique` })
+      }),
+    },
+    {
+      name: 'audit_target_001',
+      up: createTable(layout, table('audit_target'), (builder) => {
+        builder.string('name', ID_LENGTH).primary(key(table('audit_target')))
+        builder.bigInteger('delivered').notNullable()
+        builder.string('owner', 36)
+        builder.bigInteger('beat').notNullable()
+        builder.integer('failures').notNullable()
       }),
     },
   ]

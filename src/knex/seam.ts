@@ -15,6 +15,11 @@ export class Seam {
     this.#usesTransactor = usesTransactor
   }
 
+  /** False once the host has destroyed its Knex instance. */
+  isOpen(): boolean {
+    return Boolean(this.db.client.pool)
+  }
+
   /** Runs one statement on a connection of its own. */
   async run(statement: Statement, parameters: Parameters): Promise<Result> {
     const connection = await this.db.client.acquireConnection()

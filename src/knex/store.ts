@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import type { Outbox } from '../core/audit/outbox.ts'
 import type { Catalogue } from '../core/schema/catalogue.ts'
 import type { Validator } from '../core/schema/validate.ts'
 import type { Finding, Readiness, Store } from '../core/store.ts'
@@ -14,6 +15,8 @@ import { readHostTable, readIdCollation } from './host-table.ts'
 import type { HostTable } from './information.ts'
 import { hostColumn, hostLayout, type Layout, ownLayout, type UsersMapping } from './layout.ts'
 import { migrate } from './migrations.ts'
+import { buildOutbox, placeOf } from './outbox.ts'
+import { outboxStatements } from './outbox-statements.ts'
 import { OwnStatements } from './own-statements.ts'
 import { remediesFor } from './remedies.ts'
 import { Seam } from './seam.ts'
@@ -40,20 +43,22 @@ export interface StoreOptions extends InsertOptions {
   readonly usesTransactor: boolean
   /** Whether statements are prepared on the driver's connection. */
   readonly prepared: boolean
+  /** Names of the audit trail's sinks. */
+  readonly sinks: readonly string[]
 }
 
 const MOST_TRIES = 8
 const PAUSE_MS = 10
 
 /** The store on any SQL database that Knex speaks to. */
-export function buildStore(options: StoreOptions): Store & { readonly counters: Counters } {
+export function buildStore(options: StoreOptions): Store & { readonly counters: Counters; readonly outbox: Outbox } {
   const { db, usesTransactor, prepared } = options
   const seam = new Seam(db, { usesTransactor, prepared })
   let opening: Promise<{ open: Open; readiness: Readiness }> | null = null
 
   /** One examination at a time; a failed one may be tried again. */
   const start = () => {
-    opening ??= openStore(options).catch((error) => {
+    opening ??= openStore(options, seam).catch((error) => {
       opening = null
       throw error
     })
@@ -95,6 +100,7 @@ export function buildStore(options: StoreOptions): Store & { readonly counters: 
       ),
 
     counters: buildCounters(seam, async () => (await opened()).throttle),
+    outbox: buildOutbox(seam, opened),
   }
 }
 
@@ -132,7 +138,7 @@ function buildCounters(seam: Seam, opened: () => Promise<ThrottleStatements>): C
   }
 }
 
-async function openStore(options: StoreOptions): Promise<{ open: Open; readiness: Readiness }> {
+async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Open; readiness: Readiness }> {
   const { db, catalogue, users, prefix } = options
   const dialect = dialectOf(db.client)
   const findings: Finding[] = []
@@ -168,8 +174,11 @@ async function openStore(options: StoreOptions): Promise<{ open: Open; readiness
   const search = new SearchStatements(db, layout, accounts)
   const own = new OwnStatements(db, layout)
   const audit = new AuditStatements(db, layout)
+  const outbox = outboxStatements(db, layout)
   const throttle = new ThrottleStatements(db, layout)
-  return { open: { accounts, search, own, audit, throttle, layout }, readiness: { findings } }
+  // Before anything can be committed: what is then comes after the place of each.
+  for (const name of options.sinks) await placeOf(seam, outbox, name)
+  return { open: { accounts, search, own, audit, outbox, throttle, layout }, readiness: { findings } }
 }
 
 /** The table with a value of each column in which only values say how the host writes them. */

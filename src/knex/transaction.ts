@@ -16,6 +16,7 @@ import type {
 import type { AccountStatements, Write } from './accounts.ts'
 import type { AuditStatements } from './audit-statements.ts'
 import { type Layout, stamped } from './layout.ts'
+import type { OutboxStatements } from './outbox-statements.ts'
 import type { OwnStatements } from './own-statements.ts'
 import type { SearchStatements } from './search.ts'
 import type { Runner, Statement } from './statements.ts'
@@ -27,6 +28,7 @@ export interface Open {
   readonly search: SearchStatements
   readonly own: OwnStatements
   readonly audit: AuditStatements
+  readonly outbox: OutboxStatements
   readonly throttle: ThrottleStatements
   readonly layout: Layout
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { AuditRecord } from '../../src/index.ts'
+import type { AuditRecord, SealedRecord } from '../../src/index.ts'
 import { contentsOf } from '../support/contents.ts'
 import { fastHasher } from '../support/fast-hasher.ts'
 import { ARRANGEMENTS, databases, PASSWORD, startHost, type TestHost } from '../support/host.ts'
@@ -10,7 +10,7 @@ const code = { via: 'code', name: 'the importer' } as const
 describe.each(databases)('the audit trail on %s', (database) => {
   describe.each(ARRANGEMENTS)('with the %s', (arrangement) => {
     let host: TestHost
-    const sunk: AuditRecord[] = []
+    const sunk: SealedRecord[] = []
     const faults: unknown[] = []
     const ids: Record<string, string> = {}
 
@@ -45,13 +45,14 @@ describe.each(databases)('the audit trail on %s', (database) => {
     async function trailOf(cid: string) {
       await host.sso.flush()
       const rows = await host.database.db('sso_audit').where({ cid }).orderBy('id')
-      const fromTable = rows.map(({ id: _, time, changes, ...row }) => ({
+      const fromTable = rows.map(({ seal: _, id, time, changes, ...row }) => ({
         ...row,
+        id: Number(id),
         time: (typeof time === 'string' ? new Date(time.endsWith('Z') ? time : `${time}Z`) : time).toISOString(),
         changes: JSON.parse(changes),
       }))
-      expect(sunk.filter((record) => record.cid === cid)).toEqual(fromTable)
-      return fromTable
+      expect(sunk.filter((record) => record.cid === cid).map(({ hash: _, ...record }) => record)).toEqual(fromTable)
+      return fromTable.map(({ id: _, ...record }) => record)
     }
 
     /** One record, whole. */

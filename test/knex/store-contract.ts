@@ -549,7 +549,7 @@ export function storeContract(name: string, open: () => Promise<Subject>): void 
         )
         const rows = await db('sso_audit').where({ cid }).orderBy('id')
         const times = rows.map(({ time }) => asStored(time))
-        const plain = rows.map(({ id, time, changes, ...rest }) => ({ ...rest, changes: JSON.parse(changes) }))
+        const plain = rows.map(({ id, seal, time, changes, ...rest }) => ({ ...rest, changes: JSON.parse(changes) }))
         const { time, ...rest } = RECORD
         expect(plain).toEqual([
           { ...rest, cid },

@@ -45,6 +45,7 @@ export interface TestHost {
 
 export interface AuditRow {
   readonly id: number
+  readonly seal: number | null
   readonly cid: string
   readonly operation: string
   readonly outcome: string
@@ -124,6 +125,7 @@ export async function startHost(name: DatabaseName, settings: HostSettings = {})
     },
     close: async () => {
       await new Promise((resolve) => server.close(resolve))
+      await sso.close()
       await database.drop()
     },
   }

@@ -73,6 +73,7 @@ export function storeOn(db: Knex, settings: StoreSettings, columns: Readonly<Rec
     emailIsUnique: settings.emailIsUnique ?? true,
     usesTransactor: settings.transactor ?? false,
     prepared: settings.prepared ?? true,
+    sinks: [],
     defaults: {},
     now: () => new Date(),
     newUserId: () => `zusr${randomUUID().replaceAll('-', '')}`,

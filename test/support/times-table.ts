@@ -48,6 +48,7 @@ export function createTimesStore(db: Knex, { prepared }: Pick<TimesTask, 'prepar
     emailIsUnique: false,
     usesTransactor: false,
     prepared,
+    sinks: [],
     defaults: {},
     now: () => new Date(),
     newUserId: () => '',

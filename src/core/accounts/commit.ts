@@ -1,6 +1,6 @@
 import { SsoError } from '../../errors.ts'
 import { applyCustom } from '../attributes/edits.ts'
-import { type AuditRecord, recordOf } from '../audit/record.ts'
+import { type AttributeChange, recordOf } from '../audit/record.ts'
 import type { Actor, Context } from '../context.ts'
 import type { Core } from '../core.ts'
 import { applyGrants, hasGrants } from '../grants/edits.ts'
@@ -33,7 +33,6 @@ export interface Committed {
   readonly change: Change
   /** The account after the change, secrets included. */
   readonly after: StoredUser
-  readonly record: AuditRecord
   /** Whether the session that asked goes on where others were ended; null if none were. */
   readonly keepsCurrent: boolean | null
 }
@@ -76,12 +75,11 @@ function tryCommit(
     const after = readBack?.values ?? ({ ...before, ...columns } as StoredUser)
     await checkWaysIn(transaction, actor, before, after)
     const occasion = { operation, context, actor, target: { id: before.user_id, name: before.username } }
-    const record = recordOf(occasion, changes, changes.length > 0 ? 'ok' : 'unchanged')
-    await transaction.appendAudit(record)
+    await transaction.appendAudit(recordOf(occasion, changes, changes.length > 0 ? 'ok' : 'unchanged'))
 
-    const change = changeOf(core, request, actor, before, after, record)
+    const change = changeOf(core, request, actor, before, after, changes)
     if (changes.length > 0) await core.hooks.within(change, transaction.native)
-    return { change, after, record, keepsCurrent }
+    return { change, after, keepsCurrent }
   })
 }
 
@@ -123,7 +121,7 @@ function changeOf(
   actor: Actor,
   before: StoredUser,
   after: StoredUser,
-  { changes }: AuditRecord,
+  changes: readonly AttributeChange[],
 ): Change {
   return {
     operation,

@@ -69,14 +69,13 @@ export function createAccount(core: Core, request: CreateRequest): Promise<Creat
     const generated = generatedKey(core, wanted)
     const columns = await initialColumns(core, request, actor, { ...wanted, ...generated }, password)
 
-    const { change, after, record } = await inTransaction(core, demands, async (transaction) => {
+    const { change, after } = await inTransaction(core, demands, async (transaction) => {
       const userId = await transaction.insertAccount(encodeSecrets(core, columns))
       const readBack = demands.readsBack ? await transaction.findAccount(userId) : null
       const after: StoredUser = readBack?.values ?? { ...emptyAccount(core), ...columns, user_id: userId }
       const target = { id: userId, name: after.username }
       const changes = changesBetween(core.catalogue, null, columns).filter(({ to }) => to !== null)
-      const record = recordOf({ operation, context, actor, target }, changes)
-      await transaction.appendAudit(record)
+      await transaction.appendAudit(recordOf({ operation, context, actor, target }, changes))
       const change = {
         ...proposed,
         target: { user_id: userId, username: after.username },
@@ -84,11 +83,11 @@ export function createAccount(core: Core, request: CreateRequest): Promise<Creat
         changes,
       }
       await core.hooks.within(change, transaction.native)
-      return { change, after, record }
+      return { change, after }
     })
 
     if (!isDryRun) {
-      core.trail.deliver(record, context)
+      core.trail.committed()
       await core.hooks.after(change)
     }
     return { user: { ...change.after, ...generated }, etag: tagOfUser(core, after) }

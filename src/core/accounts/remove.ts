@@ -2,6 +2,7 @@ import { SsoError } from '../../errors.ts'
 import { recordOf } from '../audit/record.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
+import type { Change } from '../hooks.ts'
 import { attempted } from '../operation.ts'
 import { wholeUser } from '../schema/access.ts'
 import { authenticate, confirm, requireSuperUser } from '../sessions/gate.ts'
@@ -37,7 +38,7 @@ export function deleteAccount(core: Core, request: DeleteRequest): Promise<void>
     await core.hooks.authorize({ operation, actor: proof.actor, before, patch: {}, context, isDryRun })
 
     const takes = takesSuperUser(target.values, null)
-    const { change, record } = await inTransaction(core, demands, async (transaction) => {
+    const change = await inTransaction(core, demands, async (transaction) => {
       if (takes) await transaction.lockSuperUsers()
       const account = await transaction.lockAccount(target.values.user_id)
       if (!account) throw new SsoError('user_unknown')
@@ -45,9 +46,8 @@ export function deleteAccount(core: Core, request: DeleteRequest): Promise<void>
       await demands.precondition?.(account, transaction)
       await transaction.deleteAccount(account.values.user_id)
       await checkWaysIn(transaction, proof.actor, account.values, null)
-      const record = recordOf({ operation, context, actor: proof.actor, target: attempt.target }, [])
-      await transaction.appendAudit(record)
-      const change = {
+      await transaction.appendAudit(recordOf({ operation, context, actor: proof.actor, target: attempt.target }, []))
+      const change: Change = {
         operation,
         actor: proof.actor,
         target: { user_id: account.values.user_id, username: account.values.username },
@@ -56,12 +56,12 @@ export function deleteAccount(core: Core, request: DeleteRequest): Promise<void>
         changes: [],
         context,
         isDryRun,
-      } as const
+      }
       await core.hooks.within(change, transaction.native)
-      return { change, record }
+      return change
     })
     if (isDryRun) return
-    core.trail.deliver(record, context)
+    core.trail.committed()
     await core.hooks.after(change)
     const { actor, target: gone } = change
     await core.hooks.revoked({ operation, actor, target: gone, keepsCurrent: false, context })

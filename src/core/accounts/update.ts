@@ -27,7 +27,7 @@ export function updateAccount(core: Core, request: UpdateRequest): Promise<Updat
     const committed = guessesCode(proposal) ? await throttled(core, guess, work) : await work()
 
     if (!request.demands?.isDryRun) {
-      core.trail.deliver(committed.record, request.context)
+      core.trail.committed()
       await core.hooks.after(committed.change)
       const { keepsCurrent } = committed
       const { operation, actor, target, context } = committed.change

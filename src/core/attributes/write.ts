@@ -69,7 +69,7 @@ function writeToSession(core: Core, ust: string | null, { edits, ...call }: Writ
     const { session, rights } = await findTargetSession(core, ust, proof, call, attempt)
     const checked = checkedEdits(core, rights, edits())
 
-    const { record, changes } = await inTransaction(core, demands, async (transaction) => {
+    const changes = await inTransaction(core, demands, async (transaction) => {
       if (!(await transaction.lockSession(session.hash))) throw new SsoError('session_unknown')
       const actor = await confirm(core, credentials, proof, context, transaction)
       // Rights that were lost meanwhile (ASVS 8.3.2).
@@ -78,11 +78,10 @@ function writeToSession(core: Core, ust: string | null, { edits, ...call }: Writ
       const changes = await applyCustom(core, transaction, owner, checked, context.now)
       const named = changes.map((change) => ({ ...change, attribute: `sessions.${session.id}.${change.attribute}` }))
       const occasion = { operation, context, actor, target: attempt.target } as const
-      const record = recordOf(occasion, named, changes.length > 0 ? 'ok' : 'unchanged')
-      await transaction.appendAudit(record)
-      return { record, changes }
+      await transaction.appendAudit(recordOf(occasion, named, changes.length > 0 ? 'ok' : 'unchanged'))
+      return changes
     })
-    if (!demands.isDryRun) core.trail.deliver(record, context)
+    if (!demands.isDryRun) core.trail.committed()
     return changes.map(({ attribute }) => attribute)
   })
 }

@@ -74,7 +74,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     const remoteAddr = (claims ? request.claimed.remoteAddr : null) ?? context.remoteAddr
     const userAgent = (claims ? request.claimed.userAgent : null) ?? context.userAgent
 
-    const { record, columns } = await core.store.transaction(async (transaction) => {
+    const columns = await core.store.transaction(async (transaction) => {
       // A password that is being changed elsewhere must not open a session after the others were ended.
       const current = await transaction.lockAccount(account.values.user_id)
       if (!current || !(await isStillRight(core, current, account, request, renews))) {
@@ -92,7 +92,6 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
       const changes = changesBetween(core.catalogue, current.values, columns).filter(
         ({ attribute }) => renews || attribute === 'totp_is_proved',
       )
-      const record = recordOf({ operation: 'login', context, actor, target: attempt.target }, changes)
       await transaction.deleteExpiredSessions(account.values.user_id, context.now)
       await transaction.insertSession({
         hash: hashUst(ust),
@@ -106,10 +105,10 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
         app: context.app,
         stateChanges: [{ source: 'login', time: context.now.toISOString(), remoteAddr, userAgent }],
       })
-      await transaction.appendAudit(record)
-      return { record, columns }
+      await transaction.appendAudit(recordOf({ operation: 'login', context, actor, target: attempt.target }, changes))
+      return columns
     })
-    core.trail.deliver(record, context)
+    core.trail.committed()
     if (renews && core.config.session.revokeOnChange) {
       const { user_id, username } = account.values
       const target = { user_id, username }
@@ -142,7 +141,7 @@ export function logout(core: Core, ust: string, context: Context): Promise<void>
       if (existed) await transaction.appendAudit(record)
       return existed
     })
-    if (ended) core.trail.deliver(record, context)
+    if (ended) core.trail.committed()
   })
 }
 

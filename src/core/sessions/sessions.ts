@@ -87,7 +87,7 @@ export function renewSession(core: Core, { credentials, context }: Call): Promis
       await transaction.renewSession(hash, expirationTime, history)
       await transaction.appendAudit(record)
     })
-    core.trail.deliver(record, context)
+    core.trail.committed()
     return expirationTime
   })
 }
@@ -147,7 +147,7 @@ function end(
       await transaction.appendAudit(record)
       return written
     })
-    core.trail.deliver(record, context)
+    core.trail.committed()
     if (revocation) await core.hooks.revoked(revocation)
   })
 }

@@ -38,6 +38,7 @@ describe.each(PLACES)(`a dry run (${PLACE})`, (place) => {
     const etag = await tagOf(ada)
     const notes = () => host.database.db('host_notes').count({ n: '*' })
     const before = await notes()
+    await host.sso.flush()
     within.length = after.length = delivered.length = 0
 
     const tried = await observe(ada.name, () =>

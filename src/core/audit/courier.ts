@@ -1,0 +1,224 @@
+import type { FullSeal } from './chain.ts'
+import type { Outbox, Place } from './outbox.ts'
+import type { AuditSink, SealedRecord } from './sink.ts'
+
+/** How records are delivered. */
+export interface DeliverySettings {
+  /** Seconds without a sign of life after which another process takes over. */
+  readonly leaseSeconds: number
+  /** Seconds that a sink has for one delivery. */
+  readonly timeoutSeconds: number
+  /** Seconds of the wait after a first failure; each further one doubles it. */
+  readonly firstWaitSeconds: number
+  /** Seconds of the longest wait. */
+  readonly maxWaitSeconds: number
+}
+
+const PERSIST_MS = 1000
+
+/**
+ * Brings the trail to one sink, in order. Of several processes one at a time does: it owns the sink's place for as long as
+ * there is something to deliver, and shows that it is alive. Who has shown nothing for the lease, by the watching
+ * process' own clock of elapsed time, is taken for dead; no two clocks are ever compared.
+ */
+export class Courier {
+  readonly #sink: AuditSink
+  readonly #outbox: Outbox
+  readonly #owner: string
+  readonly #settings: DeliverySettings
+  readonly #report: (error: unknown) => void
+  #running: Promise<void> | null = null
+  #isWanted = false
+  #isForced = false
+  #failures = 0
+  #retryAt = 0
+  #watched: { readonly beat: number; readonly since: number } | null = null
+  #timer: NodeJS.Timeout | null = null
+  #isStopped = false
+
+  /** @param owner names this process to the others */
+  constructor(
+    sink: AuditSink,
+    outbox: Outbox,
+    owner: string,
+    settings: DeliverySettings,
+    report: (error: unknown) => void,
+  ) {
+    this.#sink = sink
+    this.#outbox = outbox
+    this.#owner = owner
+    this.#settings = settings
+    this.#report = report
+  }
+
+  /**
+   * Delivers what is sealed. Resolves when the sink has taken all of it or failed, or when another process is at it.
+   *
+   * @param isForced tries at once, however often the sink has failed
+   */
+  run(isForced = false): Promise<void> {
+    this.#isWanted = true
+    this.#isForced ||= isForced
+    this.#running ??= this.#loop()
+    return this.#running
+  }
+
+  /** Resolves when what is under way has come to its end; nothing is begun after that. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    if (this.#timer) clearTimeout(this.#timer)
+    await this.#running
+  }
+
+  async #loop(): Promise<void> {
+    while (this.#isWanted && !this.#isStopped) {
+      const isForced = this.#isForced
+      this.#isWanted = false
+      this.#isForced = false
+      try {
+        await this.#round(isForced)
+      } catch (error) {
+        this.#fail(error)
+      }
+    }
+    this.#running = null
+  }
+
+  async #round(isForced: boolean): Promise<void> {
+    if (!isForced && performance.now() < this.#retryAt) return
+    const place = await this.#outbox.place(this.#sink.name)
+    if ((await this.#outbox.sealAfter(place.delivered)) === null) return
+    if (!this.#isFree(place)) return
+    if (!(await this.#outbox.claim(place.name, place.beat, this.#owner))) return
+
+    const delivery = new Delivery(this.#sink, this.#outbox, this.#owner, this.#settings, place.delivered)
+    const error = await delivery.run().then(
+      () => null,
+      (thrown: unknown) => ({ thrown }),
+    )
+    const failures = error ? this.#failures + 1 : 0
+    const isStillOurs = await this.#outbox.release(place.name, this.#owner, delivery.delivered, failures)
+    if (error) {
+      this.#fail(error.thrown)
+      return
+    }
+    this.#failures = 0
+    this.#retryAt = 0
+    // What another process has sealed just before the release has been left to us.
+    this.#isWanted ||= isStillOurs
+  }
+
+  /** Whether nobody delivers, as far as can be seen. */
+  #isFree({ owner, beat }: Place): boolean {
+    if (owner === null || owner === this.#owner) return true
+    const now = performance.now()
+    const leaseMs = this.#settings.leaseSeconds * 1000
+    if (this.#watched?.beat !== beat) this.#watched = { beat, since: now }
+    const remaining = this.#watched.since + leaseMs - now
+    if (remaining <= 0) return true
+    this.#later(remaining)
+    return false
+  }
+
+  #fail(error: unknown): void {
+    this.#failures += 1
+    const { firstWaitSeconds, maxWaitSeconds } = this.#settings
+    const seconds = Math.min(maxWaitSeconds, firstWaitSeconds * 2 ** Math.min(this.#failures - 1, 30))
+    // Processes that have failed together do not come back together.
+    const wait = seconds * 1000 * (0.75 + Math.random() / 4)
+    this.#retryAt = performance.now() + wait
+    this.#later(wait)
+    if (this.#outbox.isOpen()) this.#report(error)
+  }
+
+  #later(ms: number): void {
+    if (this.#timer) clearTimeout(this.#timer)
+    if (this.#isStopped || !this.#outbox.isOpen()) return
+    this.#timer = setTimeout(() => void this.run(), Math.ceil(ms) + 1).unref()
+  }
+}
+
+/** One run of deliveries, while the sink's place is owned. */
+class Delivery {
+  /** How far the sink has come. */
+  delivered: number
+  readonly #sink: AuditSink
+  readonly #outbox: Outbox
+  readonly #owner: string
+  readonly #settings: DeliverySettings
+  #isOurs = true
+  #persisted = performance.now()
+
+  constructor(sink: AuditSink, outbox: Outbox, owner: string, settings: DeliverySettings, delivered: number) {
+    this.#sink = sink
+    this.#outbox = outbox
+    this.#owner = owner
+    this.#settings = settings
+    this.delivered = delivered
+  }
+
+  /** @throws whatever the sink does */
+  async run(): Promise<void> {
+    const beating = setInterval(() => this.#persist().catch(() => {}), (this.#settings.leaseSeconds * 1000) / 3)
+    beating.unref()
+    try {
+      for (;;) {
+        const seal = await this.#outbox.sealAfter(this.delivered)
+        if (!seal || !this.#isOurs) return
+        await this.#deliver(seal)
+      }
+    } finally {
+      clearInterval(beating)
+    }
+  }
+
+  async #deliver(seal: FullSeal): Promise<void> {
+    const size = this.#sink.batchSize ?? 1
+    const start = seal.number - seal.count
+    const records = await this.#recordsOf(seal)
+    while (this.delivered < seal.number) {
+      const batch = records.slice(this.delivered - start, this.delivered - start + size)
+      // What has been removed from the trail cannot be given; `verifyAudit` tells of it.
+      const present = batch.filter((record) => record !== null)
+      if (present.length > 0) await this.#give(present)
+      this.delivered = batch.length > 0 ? this.delivered + batch.length : seal.number
+      if (performance.now() - this.#persisted > PERSIST_MS) await this.#persist()
+      if (!this.#isOurs) return
+    }
+    await this.#persist()
+  }
+
+  async #give(batch: readonly SealedRecord[]): Promise<void> {
+    const { timeoutSeconds } = this.#settings
+    const aborter = new AbortController()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        const error = new Error(`the audit sink ${this.#sink.name} has taken more than ${timeoutSeconds} seconds`)
+        reject(error)
+        aborter.abort(error)
+      }, timeoutSeconds * 1000).unref()
+    })
+    const taken = (async () => this.#sink.deliver(batch, aborter.signal))()
+    try {
+      await Promise.race([taken, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Records as they are now, with the hashes of when they were sealed. */
+  async #recordsOf({ number, records }: FullSeal): Promise<readonly (SealedRecord | null)[]> {
+    const entries = await this.#outbox.entriesOf(number)
+    const byId = new Map(entries.map((entry) => [entry.id, entry]))
+    return (records ?? []).map(([id, hash]) => {
+      const entry = byId.get(id)
+      return entry ? { ...entry, hash } : null
+    })
+  }
+
+  async #persist(): Promise<void> {
+    this.#persisted = performance.now()
+    this.#isOurs = (await this.#outbox.advance(this.#sink.name, this.#owner, this.delivered)) && this.#isOurs
+  }
+}

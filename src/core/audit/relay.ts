@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto'
+import { Courier, type DeliverySettings } from './courier.ts'
+import type { Outbox } from './outbox.ts'
+import type { AuditSink } from './sink.ts'
+
+/** How the relay works. */
+export interface RelaySettings extends DeliverySettings {
+  /** Whether this process seals and delivers; otherwise it leaves both to others. */
+  readonly isActive: boolean
+}
+
+/** Seals what has been committed and brings it to the sinks, behind the requests' backs. */
+export interface Relay {
+  /** There may be something to do. Returns at once. */
+  readonly wake: () => void
+  /** Resolves when each sink has taken everything that has been committed so far, or has failed to. */
+  readonly flush: () => Promise<void>
+  /** Flushes, lets go of the sinks, and stops for good. */
+  readonly close: () => Promise<void>
+}
+
+// Long enough for a batch to gather under load, short enough for people.
+const PAUSE_MS = 200
+const REFUSED_MS = 50
+const MOST_REFUSALS = 100
+// For what other processes have left behind.
+const POLL_MS = 5000
+
+/** @param report takes what keeps the relay from its work; it goes on trying */
+export function buildRelay(
+  outbox: Outbox,
+  sinks: readonly AuditSink[],
+  settings: RelaySettings,
+  report: (error: unknown) => void,
+): Relay {
+  const owner = randomUUID()
+  const couriers = sinks.map((sink) => new Courier(sink, outbox, owner, settings, report))
+  let isClosed = !settings.isActive
+  let pause: NodeJS.Timeout | null = null
+  let poll: NodeJS.Timeout | null = null
+  let sealing: Promise<void> = Promise.resolve()
+  let isFailing = false
+
+  /** One after the other: two at once would refuse each other's seals. */
+  const sealAll = () => {
+    const done = sealing.then(async () => {
+      for (let refusals = 0; refusals < MOST_REFUSALS; ) {
+        const outcome = await outbox.seal()
+        if (outcome === 'nothing') return
+        if (outcome === 'sealed') continue
+        // Another process is at it, and may have begun too early to see what was committed here.
+        refusals += 1
+        await new Promise((resolve) => setTimeout(resolve, REFUSED_MS))
+      }
+    })
+    sealing = done.catch(() => {})
+    return done
+  }
+
+  const round = async () => {
+    try {
+      await sealAll()
+      isFailing = false
+    } catch (error) {
+      // Once an outage; the poll tries again.
+      if (!isFailing && outbox.isOpen()) report(error)
+      isFailing = true
+    }
+  }
+
+  const wake = () => {
+    if (isClosed || pause) return
+    poll ??= setInterval(wake, POLL_MS).unref()
+    pause = setTimeout(async () => {
+      pause = null
+      if (!outbox.isOpen()) return rest()
+      await round()
+      for (const courier of couriers) void courier.run()
+    }, PAUSE_MS).unref()
+  }
+
+  const rest = () => {
+    if (pause) clearTimeout(pause)
+    if (poll) clearInterval(poll)
+    pause = null
+    poll = null
+  }
+
+  const flush = async () => {
+    if (isClosed || !outbox.isOpen()) return
+    await round()
+    await Promise.all(couriers.map((courier) => courier.run(true)))
+  }
+
+  return {
+    wake,
+    flush,
+    async close() {
+      await flush()
+      isClosed = true
+      rest()
+      await Promise.all(couriers.map((courier) => courier.stop()))
+      await sealing
+      await Promise.all(sinks.map((sink) => sink.close?.()))
+    },
+  }
+}

@@ -1,0 +1,114 @@
+import type { Knex } from 'knex'
+import type { Layout } from './layout.ts'
+import { type Build, prepare, type Statement } from './statements.ts'
+
+/** Columns of a seal, as `sealIn` reads them. */
+export const SEAL_COLUMNS = [
+  'number',
+  'record_count',
+  'time',
+  'previous_hash',
+  'records_hash',
+  'hash',
+  'records',
+] as const
+
+/** Columns of a sink's place, as `placeIn` reads them. */
+export const PLACE_COLUMNS = ['name', 'delivered', 'owner', 'beat', 'failures'] as const
+
+/** Lists of ids are filled up to one of these lengths, so that few statements serve all. */
+const LENGTHS = [1, 10, 100, 500] as const
+
+/** Statements on the trail as an outbox: its seals, and the places of the sinks. Compiled once. */
+export type OutboxStatements = ReturnType<typeof outboxStatements>
+
+export function outboxStatements(db: Knex, { dialect, table }: Layout) {
+  const [audit, seals, targets] = [table('audit'), table('audit_seal'), table('audit_target')]
+  type Bind = Parameters<Build>[0]
+  const ownPlace = (bind: Bind) => db(targets).where('name', bind('name')).where('owner', bind('owner'))
+  // MySQL might read the whole of a small table instead, and wait for every transaction that has a record to commit.
+  const byKey = dialect === 'mysql' ? db.raw('?? FORCE INDEX (PRIMARY)', [audit]) : audit
+
+  return {
+    // One process seals at a time; the others do not wait for it.
+    gate:
+      dialect === 'sqlite'
+        ? null
+        : prepare(() =>
+            db(table('migrations')).where({ name: 'audit_seal_001' }).select('name').forUpdate().skipLocked(),
+          ),
+    firstUnsealed: prepare(() => db(audit).whereNull('seal').select('id').limit(1)),
+    unsealed: prepare(() => db(audit).whereNull('seal').count('* as count').min('time')),
+    head: prepare(() => db(seals).select('number', 'hash').orderBy('number', 'desc').limit(1)),
+    mark: LENGTHS.map((length) => ({
+      length,
+      statement: prepare((bind) =>
+        db(byKey as string)
+          .whereIn('id', ids(length, bind))
+          .update({ seal: bind('seal') }),
+      ),
+    })),
+    addSeal: prepare((bind) =>
+      db(seals).insert(Object.fromEntries(SEAL_COLUMNS.map((column) => [column, bind(column)]))),
+    ),
+    sealAfter: prepare((bind) =>
+      db(seals)
+        .where('number', '>', bind('number'))
+        .select(...SEAL_COLUMNS)
+        .orderBy('number')
+        .limit(1),
+    ),
+    pruneRecords: prepare((bind) => db(audit).where('seal', bind('number')).delete()),
+    pruneSeal: prepare((bind) => db(seals).where('number', bind('number')).update({ records: null })),
+
+    places: prepare(() =>
+      db(targets)
+        .select(...PLACE_COLUMNS)
+        .orderBy('name'),
+    ),
+    place: prepare((bind) =>
+      db(targets)
+        .where('name', bind('name'))
+        .select(...PLACE_COLUMNS),
+    ),
+    register: prepare((bind) =>
+      db(targets)
+        .insert({ name: bind('name'), delivered: bind('delivered'), owner: null, beat: 0, failures: 0 })
+        .onConflict('name')
+        .ignore(),
+    ),
+    claim: prepare((bind) =>
+      db(targets)
+        .where('name', bind('name'))
+        .where('beat', bind('beat'))
+        .update({ owner: bind('owner'), beat: db.raw('?? + 1', ['beat']) }),
+    ),
+    advance: prepare((bind) =>
+      ownPlace(bind).update({ delivered: bind('delivered'), beat: db.raw('?? + 1', ['beat']) }),
+    ),
+    release: prepare((bind) =>
+      ownPlace(bind).update({
+        delivered: bind('delivered'),
+        failures: bind('failures'),
+        owner: null,
+        beat: db.raw('?? + 1', ['beat']),
+      }),
+    ),
+    forget: prepare((bind) => db(targets).where('name', bind('name')).delete()),
+  }
+}
+
+function ids(length: number, bind: (name: string) => never): readonly never[] {
+  return Array.from({ length }, (_, index) => bind(`id${index}`))
+}
+
+/** The statement that marks some records, and its parameters. */
+export function marking(
+  { mark }: Pick<OutboxStatements, 'mark'>,
+  seal: number,
+  given: readonly number[],
+): { readonly statement: Statement; readonly parameters: Readonly<Record<string, number>> } {
+  const { length, statement } = mark.find((candidate) => candidate.length >= given.length) ?? (mark.at(-1) as never)
+  const named = Array.from({ length }, (_, index) => [`id${index}`, given[Math.min(index, given.length - 1)] as number])
+  return { statement, parameters: { ...Object.fromEntries(named), seal } }
+}
