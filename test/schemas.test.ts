@@ -498,6 +498,7 @@ describe('the schema of audit records', () => {
     end_sessions: true,
     update_grants: true,
     read_audit: true,
+    revert_change: true,
     get_attributes: true,
     set_attributes: true,
     get_session_attributes: true,
@@ -601,6 +602,9 @@ describe('the schema of audit records', () => {
     })
 
     await sso.user.updateGrants({ ...onEve, patch: { roles: { sales: null }, acls: { b: true } } })
+
+    const [granted] = (await sso.user.getAudit({ ...onEve, limit: 1 })).records
+    await sso.user.revertChange({ ...onEve, auditId: granted!.id })
 
     // Refusals of every kind, by every way in; the lock has ended the session.
     const { ust: later } = await sso.user.login({ username: 'eve', password: `${PASSWORD}!`, ...app })

@@ -45,6 +45,8 @@ export interface Change<Attrs extends object = HostAttributes> {
   readonly context: Context
   /** Whether the transaction will be rolled back, whatever comes of it. */
   readonly isDryRun: boolean
+  /** Number of the audit record that it undoes; absent for anything but `revert_change`. */
+  readonly reverts?: number
 }
 
 /** A refused attempt. */

@@ -126,6 +126,8 @@ export interface Reads {
   customAttributesOf(owner: AttributeOwner, now: Date): Promise<readonly CustomAttribute[]>
   /** The latest records about an account that come before one of this id, the latest first; 200 at most. */
   auditOf(userId: string, before: number): Promise<readonly AuditEntry[]>
+  /** One record by its number. */
+  auditRecord(id: number): Promise<AuditEntry | null>
 }
 
 /** Column values by attribute name. */

@@ -1,8 +1,8 @@
 import { type CreatedUser, createAccount } from './accounts/create.ts'
-import { type Demands, userMatches } from './accounts/demands.ts'
 import * as operations from './accounts/operations.ts'
 import { type AccountDetails, readAccount, readDetails, readForm } from './accounts/read.ts'
 import { deleteAccount } from './accounts/remove.ts'
+import { demandsOf, type UpdateTerms } from './accounts/terms.ts'
 import type { UpdateResult } from './accounts/update.ts'
 import { type UpdateuserParameters, updateuser } from './accounts/updateuser.ts'
 import { type AuditPage, MOST_AUDIT_RECORDS, readAudit } from './audit/read.ts'
@@ -20,6 +20,7 @@ import {
 import type { Credentials } from './context.ts'
 import type { Core } from './core.ts'
 import { type GrantPatch, updateGrants } from './grants/patch.ts'
+import { buildRevertApi, type RevertApi } from './revert/api.ts'
 import type { FormSchema } from './schema/form.ts'
 import type { HostAttributes, User, UserPatch } from './schema/user.ts'
 import { type SearchInput, type SearchResult, searchUsers } from './search/search.ts'
@@ -34,19 +35,8 @@ export type NewUser<Attrs extends object = HostAttributes> = UserPatch<Attrs> & 
   readonly password?: string
 }
 
-/** On which terms an update is made. */
-export interface UpdateTerms {
-  /**
-   * Entity tag that the account must still have, or several: what `etag` of an earlier result said, or `*`. Otherwise
-   * `precondition_failed`, and nothing is written. Default: any.
-   */
-  readonly ifMatch?: string | readonly string[]
-  /** Whether to undo it all in the end: hooks run, everything is checked, nothing is kept. Default false. */
-  readonly dryRun?: boolean
-}
-
 /** Everything that HTTP can do, as functions with one object argument each. All reject with `SsoError`. */
-export interface UserApi<Attrs extends object = HostAttributes> extends TotpApi<Attrs> {
+export interface UserApi<Attrs extends object = HostAttributes> extends TotpApi<Attrs>, RevertApi<Attrs> {
   /** Opens a session for a username and password. @throws SsoError in the order of contract section 8.1 */
   login(
     input: Origin & {
@@ -202,11 +192,6 @@ function optionalId(userId: string | number | undefined): string | null {
   return userId === undefined ? null : String(userId)
 }
 
-function demandsOf(core: Core, ifMatch: UpdateTerms['ifMatch'], dryRun = false): Demands {
-  const tags = ifMatch === undefined ? null : [ifMatch].flat()
-  return { isDryRun: dryRun, precondition: tags ? userMatches(core, tags) : undefined, readsBack: true }
-}
-
 /** @param now the clock */
 export function buildUserApi(core: Core, now: () => Date): UserApi {
   const calls = callsOf(now)
@@ -274,6 +259,7 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
         mustChange: mustChange ?? null,
       }),
     ...buildTotpApi(core, calls),
+    ...buildRevertApi(core, calls),
     deleteUserById: (input) => deleteAccount(core, about(input)),
     lockUser: (input) => operations.lockUser(core, about(input)),
     unlockUser: (input) => operations.unlockUser(core, about(input)),

@@ -51,6 +51,10 @@ export class AuditStatements {
     return this.#entries(runner, this.#prepared.about, { targetId, before })
   }
 
+  async byId(runner: Runner, id: number): Promise<AuditEntry | null> {
+    return (await this.#entries(runner, this.#prepared.byId, { id }))[0] ?? null
+  }
+
   /** The oldest that no seal has, by id; `MOST_SEALED` at most. */
   unsealed(runner: Runner): Promise<readonly AuditEntry[]> {
     return this.#entries(runner, this.#prepared.unsealed, {})
@@ -118,6 +122,11 @@ function prepareAll(db: Knex, { table: named }: Layout) {
         .select('id', ...COLUMNS)
         .orderBy('id')
         .limit(MOST_STRAYS),
+    ),
+    byId: prepare((bind) =>
+      db(table)
+        .where('id', bind('id'))
+        .select('id', ...COLUMNS),
     ),
   }
 }

@@ -91,6 +91,7 @@ export function buildStore(options: StoreOptions): Store & { readonly counters: 
     touchSession: (hash, now) => reads((on) => on.touchSession(hash, now)),
     grantsOf: (userId) => reads((on) => on.grantsOf(userId)),
     customAttributesOf: (owner, now) => reads((on) => on.customAttributesOf(owner, now)),
+    auditRecord: (id) => reads((on) => on.auditRecord(id)),
     auditOf: (userId, before) => reads((on) => on.auditOf(userId, before)),
     appendAudit: (record) => reads((on) => on.appendAudit(record)),
 

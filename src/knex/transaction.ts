@@ -218,6 +218,10 @@ export class TransactionOn implements Transaction {
     return this.#open.audit.append(this.#runner, record)
   }
 
+  auditRecord(id: number) {
+    return this.#open.audit.byId(this.#runner, id)
+  }
+
   auditOf(userId: string, before: number) {
     return this.#open.audit.about(this.#runner, userId, before)
   }

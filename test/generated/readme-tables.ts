@@ -76,6 +76,7 @@ function functions(): string {
     [
       ...membersOf('core/users.ts', 'UserApi', 'sso.user'),
       ...membersOf('core/totp/api.ts', 'TotpApi', 'sso.user'),
+      ...membersOf('core/revert/api.ts', 'RevertApi', 'sso.user'),
       ...membersOf('core/sessions/api.ts', 'SessionApi', 'sso.session'),
       ...membersOf('core/attributes/api.ts', 'AttributesApi', 'sso.attributes'),
     ],

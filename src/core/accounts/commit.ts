@@ -40,7 +40,7 @@ export interface Committed {
 function tryCommit(
   core: Core,
   request: UpdateRequest,
-  { proof, target, columns: wanted, merges, extras }: Proposal,
+  { proof, target, columns: wanted, merges, extras, precondition }: Proposal,
   { locks, confirms }: { locks: boolean; confirms: boolean },
 ): Promise<Committed | null> {
   const { operation, credentials, context, demands = {} } = request
@@ -56,6 +56,7 @@ function tryCommit(
     if (proof.actor.isSuperUser && !actor.isSuperUser) throw new SsoError('super_user_required')
 
     await demands.precondition?.(account, transaction)
+    await precondition?.(account, transaction)
 
     const before = account.values
     const latest = { ...wanted, ...remerged(core, account, target, merges) }
@@ -117,7 +118,7 @@ async function applyExtras(core: Core, transaction: Transaction, userId: string,
 
 function changeOf(
   core: Core,
-  { operation, context, demands }: UpdateRequest,
+  { operation, context, demands, reverts }: UpdateRequest,
   actor: Actor,
   before: StoredUser,
   after: StoredUser,
@@ -132,5 +133,6 @@ function changeOf(
     changes,
     context,
     isDryRun: demands?.isDryRun ?? false,
+    ...(reverts === undefined ? {} : { reverts }),
   }
 }

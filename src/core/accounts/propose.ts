@@ -38,6 +38,16 @@ export interface Extras {
   readonly totpCode?: string | null
 }
 
+/** What an operation with rules of its own has found out. */
+export interface Prepared {
+  readonly rights: Rights
+  readonly extras: Extras
+  /** Attributes by name, where the request cannot say them. */
+  readonly data?: Values
+  /** Must hold of the rows that are changed, in the transaction, beside what the caller demands. */
+  readonly precondition?: Demands['precondition']
+}
+
 /** One change of one account. */
 export interface UpdateRequest extends Search {
   readonly operation: Operation
@@ -51,11 +61,10 @@ export interface UpdateRequest extends Search {
   readonly refusesEmpty?: boolean
   /** Whether `prepare` will ask for a new password. */
   readonly setsPassword?: boolean
-  /**
-   * Operations with rules of their own: runs once actor and account are known, before anything is validated, and
-   * returns the extras.
-   */
-  readonly prepare?: (proof: Proof, target: Account) => Promise<{ rights: Rights; extras: Extras }>
+  /** Number of the audit record that it undoes. */
+  readonly reverts?: number
+  /** Operations with rules of their own: runs once actor and account are known, before anything is validated. */
+  readonly prepare?: (proof: Proof, target: Account) => Promise<Prepared>
 }
 
 /** The change as it will be tried, found outside the transaction. */
@@ -68,17 +77,19 @@ export interface Proposal {
   /** JSON attributes of `columns` that are merged into whatever is there when they are written. */
   readonly merges: Values
   readonly extras: Extras
+  readonly precondition: Demands['precondition']
 }
 
 /** Who, on what, whether he may, whether it is valid: everything that can be known before the transaction. */
 export async function propose(core: Core, request: UpdateRequest, attempt: Attempt): Promise<Proposal> {
-  const { operation, credentials, context, data, demands = {} } = request
+  const { operation, credentials, context, demands = {} } = request
   const proof = await authenticate(core, credentials, context, attempt, conditionsOf(request))
   const target = await findTarget(core, request, proof, attempt)
-  const { rights, extras } = (await request.prepare?.(proof, target)) ?? {
+  const prepared: Prepared = (await request.prepare?.(proof, target)) ?? {
     rights: directRights(proof.actor, target.values.user_id),
     extras: request.extras ?? {},
   }
+  const { rights, extras, data = request.data, precondition } = prepared
   checkReach(rights, target)
   // That an expired password lets its owner change it does not let him change others'.
   if (!rights.isSelf && proof.account) {
@@ -109,6 +120,7 @@ export async function propose(core: Core, request: UpdateRequest, attempt: Attem
     proof,
     target,
     extras,
+    precondition,
     asked: Object.keys(values),
     columns: { ...password, ...values },
     merges: Object.fromEntries(Object.entries(merges).filter(remains)),

@@ -8,6 +8,18 @@ import type { Values } from '../schema/validate.ts'
 import type { Columns } from '../store.ts'
 import { totpColumns } from '../totp/enrolment.ts'
 
+/** What nobody edits and `columnsOf` derives from the rest: it follows again, whatever is put back. */
+export const FOLLOWING: readonly string[] = [
+  'locked_time',
+  'locked_by',
+  'approval_status_mod_time',
+  'approval_status_mod_by',
+  'is_approval_needed',
+  // A code that was used stays used, and a key that was proved stays proved.
+  'totp_last_step',
+  'totp_is_proved',
+]
+
 /**
  * The columns that a patch changes on this account, with those that follow from them. A value that is there already is
  * left out, so that only changed columns are written.

@@ -137,10 +137,12 @@ interface Outcome {
 
 function outcomeOf(core: Core, name: string, held: CustomAttribute | undefined, edit: CustomEdit): Outcome {
   const before = held ? opened(core, held) : undefined
-  const shownBefore = held ? shown(core, name, before, held.isEncrypted) : null
+  const shownBefore = recordedValue(core, held)
   const valueChange = (to: unknown) => ({ attribute: `attributes.${name}`, from: shownBefore, to })
   if (edit.mode === 'remove') {
-    return held ? { write: 'remove', changed: [valueChange(null)] } : { write: null, changed: [] }
+    if (!held) return { write: null, changed: [] }
+    const expiry = { attribute: `expirations.${name}`, from: held.expirationTime?.toISOString() ?? null, to: null }
+    return { write: 'remove', changed: [valueChange(null), ...(expiry.from === null ? [] : [expiry])] }
   }
 
   const value = valueAfter(name, before, edit)
@@ -199,6 +201,11 @@ export async function markEncrypted(core: Core, id: string, edits: CustomEdits, 
   const marked = (name: string, edit: CustomEdit) =>
     encrypted.has(name) && edit.encrypt === undefined ? { ...edit, encrypt: true } : edit
   return new Map([...edits].map(([name, edit]) => [name, marked(name, edit)]))
+}
+
+/** The value of what is held as the audit trail has it; null for nothing. */
+export function recordedValue(core: Core, held: CustomAttribute | undefined): unknown {
+  return held ? shown(core, held.name, opened(core, held), held.isEncrypted) : null
 }
 
 function shown(core: Core, name: string, value: unknown, isEncrypted: boolean): unknown {

@@ -88,6 +88,7 @@ export type Operation =
   | 'end_sessions'
   | 'update_grants'
   | 'read_audit'
+  | 'revert_change'
   | 'get_attributes'
   | 'set_attributes'
   | 'get_session_attributes'

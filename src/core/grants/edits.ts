@@ -125,6 +125,11 @@ function listChange(attribute: string, from: readonly string[], to: readonly str
   return sortedFrom.join('\n') === sortedTo.join('\n') ? [] : [{ attribute, from: sortedFrom, to: sortedTo }]
 }
 
+/** Everything that is granted, as the audit trail has it: sorted lists. */
+export function grantLists({ roles, acls, groups }: Grants): Record<'roles' | 'acls' | 'groups', readonly string[]> {
+  return { roles: roles.map(written).sort(), acls: [...acls].sort(), groups: [...groups].sort() }
+}
+
 /** A role as the wire has it. */
 export function written({ role, rights }: RoleGrant): string {
   return `${role}|${rights}`

@@ -2,6 +2,7 @@ import { type Issue, issue, throwIssues } from '../../errors.ts'
 import type { Call } from '../accounts/operations.ts'
 import { directRights } from '../accounts/rights.ts'
 import { type UpdateResult, updateAccount } from '../accounts/update.ts'
+import type { AttributeChange } from '../audit/record.ts'
 import type { Core, IdCatalogue } from '../core.ts'
 import { isPlainObject } from '../schema/validate.ts'
 import { requireSuperUser } from '../sessions/gate.ts'
@@ -52,12 +53,33 @@ export function updateGrants(
     data: {},
     async prepare({ actor }, { values }) {
       requireSuperUser(actor)
-      return { rights: directRights(actor, values.user_id), extras: { grants: await parsePatch(core, patch) } }
+      return { rights: directRights(actor, values.user_id), extras: { grants: await readGrantPatch(core, patch) } }
     },
   })
 }
 
-async function parsePatch(core: Core, patch: Readonly<Record<string, unknown>>): Promise<GrantEdits> {
+/** The patch that makes of lists what they were before changes of the audit trail. */
+export function patchBack(changes: readonly AttributeChange[]): GrantPatch {
+  const members = changes.map(({ attribute, from, to }) => {
+    const [was, is] = [entriesOf(attribute, from), entriesOf(attribute, to)]
+    const given = [...was].filter(([id, value]) => is.get(id) !== value)
+    const taken = [...is.keys()].filter((id) => !was.has(id)).map((id) => [id, null] as const)
+    return [attribute, Object.fromEntries([...given, ...taken])]
+  })
+  return Object.fromEntries(members)
+}
+
+/** A list of the audit trail by id: rights of each role, true for the others. */
+function entriesOf(attribute: string, list: unknown): ReadonlyMap<string, string | true> {
+  const entries = (list as readonly string[]).map((item): [string, string | true] => {
+    const at = item.lastIndexOf('|')
+    return attribute === 'roles' ? [item.slice(0, at), item.slice(at + 1)] : [item, true]
+  })
+  return new Map(entries)
+}
+
+/** Reads a patch of grants. @throws SsoError with an issue for each member that is not accepted */
+export async function readGrantPatch(core: Core, patch: Readonly<Record<string, unknown>>): Promise<GrantEdits> {
   const { catalogues } = core.config
   const issues: Issue[] = []
   for (const name of Object.keys(patch).filter((name) => !Object.hasOwn(catalogues, name))) {

@@ -82,6 +82,12 @@ const REFUSALS: Readonly<Record<Operation, Codes>> = {
   end_sessions: ON_OTHERS,
   update_grants: [...CHANGE, 'attribute_unknown'],
   read_audit: ON_OTHERS,
+  revert_change: [
+    ...(['audit_record_unknown', 'change_irrevocable', 'change_superseded'] as const),
+    ...CHANGE,
+    ...PROFILE,
+    ...PROOF,
+  ],
   get_attributes: [...ON_OTHERS, 'input_invalid'],
   set_attributes: [...CHANGE, ...CUSTOM],
   get_session_attributes: [...ON_SESSIONS, 'input_invalid'],
@@ -98,6 +104,7 @@ const GUESSED: readonly Operation[] = [
   'set_totp_key',
   'validate_totp_code',
   'updateuser',
+  'revert_change',
 ]
 
 /** What an operation may be refused with, beside what the dialect itself has against a request. */

@@ -3,6 +3,7 @@ import * as accounts from '../../core/accounts/operations.ts'
 import { readAccount, readForm } from '../../core/accounts/read.ts'
 import { deleteAccount } from '../../core/accounts/remove.ts'
 import { MOST_AUDIT_RECORDS, readAudit } from '../../core/audit/read.ts'
+import { revertChange } from '../../core/revert/revert.ts'
 import { DRY_RUN, type RestRequest, type Route, type Run, tagOfAccount, updated } from './endpoint.ts'
 import type { RequestBody } from './request.ts'
 
@@ -175,6 +176,20 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     async run(call, { core, id, query }) {
       const { before = null, limit = 50 } = query as { before?: number; limit?: number }
       return { body: await readAudit(core, { ...call, userId: id, before, limit }) }
+    },
+  },
+  {
+    method: 'post',
+    path: '/users/:id/revert',
+    operation: 'revert_change',
+    summary: 'Undoes a change that the audit trail has recorded, as a whole or not at all; super-users only.',
+    body: 'Revert',
+    query: DRY_RUN,
+    tag: tagOfAccount,
+    reply: 'UserUpdate',
+    async run(call, request) {
+      const { auditId } = request.body as { auditId: number }
+      return updated(await revertChange(request.core, { ...call, userId: request.id, auditId }), request)
     },
   },
   {

@@ -24,6 +24,18 @@ const lockedPair = async ({ admin, person }: Stage, fields: object = {}): Promis
   body: { current_ust: admin.ust, target_ust: (await person({ is_locked: true })).ust, ...fields },
 })
 
+/** Asks to undo the latest record of an operation, after a lock that has been undone already. */
+const revertLatest =
+  (operation: string): Make =>
+  async ({ host, admin }, { id }) => {
+    const on = { actor: { via: 'code', name: 'test' }, userId: id } as const
+    await host.sso.user.lockUser(on)
+    await host.sso.user.unlockUser(on)
+    const { records } = await host.sso.user.getAudit(on)
+    const auditId = records.find((record) => record.operation === operation)!.id
+    return { as: admin, path: { id }, body: { auditId } }
+  }
+
 /** Requests that are refused, with the status and the code that the dialect has for it. */
 export const REFUSALS: readonly Row[] = [
   // Rest: what a request may lack, whatever it is about.
@@ -38,6 +50,18 @@ export const REFUSALS: readonly Row[] = [
   ['getUsersById', '404 user_unknown', ({ admin }) => ({ as: admin, path: { id: '999999' } })],
   ['getUsersById', '403 super_user_required', (_, ada) => ({ as: ada, path: { id: '999999' } })],
   ['getUsersByIdAudit', '422 input_invalid', ({ admin }, { id }) => ({ as: admin, path: { id }, query: 'limit=101' })],
+  [
+    'postUsersByIdRevert',
+    '404 audit_record_unknown',
+    ({ admin }, { id }) => ({ as: admin, path: { id }, body: { auditId: 999_999 } }),
+  ],
+  ['postUsersByIdRevert', '422 change_irrevocable', revertLatest('login')],
+  ['postUsersByIdRevert', '409 change_superseded', revertLatest('lock_user')],
+  [
+    'postUsersByIdRevert',
+    '403 super_user_required',
+    (_, ada) => ({ as: ada, path: { id: ada.id }, body: { auditId: 1 } }),
+  ],
   ['postLogin', '401 credentials_invalid', () => ({ body: { username: 'none', password: 'none' } })],
   ['postLogin', '400 input_missing', () => ({ body: { username: 'none' } })],
   ['postLogin', '415 media_type_unsupported', () => ({ body: '{}', headers: { 'Content-Type': 'text/plain' } })],

@@ -36,6 +36,15 @@ const withSessionAttribute =
     await withAttribute({})(stage, ada)
     return { body: { current_ust: stage.admin.ust, target_ust: ada.ust, ...fields } }
   }
+/** Undoes the lock of an account. */
+const locked =
+  (sending: object): Case =>
+  async ({ host, admin }, { id }) => {
+    const actor = { via: 'code', name: 'test' } as const
+    await host.sso.user.lockUser({ actor, userId: id })
+    const { records } = await host.sso.user.getAudit({ actor, userId: id, limit: 1 })
+    return { as: admin, path: { id }, body: { auditId: records[0]!.id }, ...sending }
+  }
 let count = 0
 const name = () => `new${++count}`
 
@@ -102,6 +111,11 @@ export const SUCCESSES: Readonly<Record<string, readonly Case[]>> = {
   deleteUsersByIdLock: [onUser()],
   putUsersByIdApproval: [onUser({ status: 'rejected' }), onUser({ status: 'approved' })],
   getUsersByIdAudit: [onUser(), ({ admin: as }, { id }) => ({ as, path: { id }, query: 'limit=1' })],
+  postUsersByIdRevert: [
+    locked({}),
+    locked({ query: 'dryRun=true' }),
+    locked({ headers: { Prefer: 'return=minimal', 'If-Match': '*' } }),
+  ],
   getUsersByIdSchema: [onUser()],
   getUsersByIdSessions: [onUser()],
   deleteUsersByIdSessions: [onUser()],
