@@ -333,7 +333,9 @@ describe.each(PLACES)(PLACE, (place) => {
         audit: recorded(
           'ok',
           change(`${at}attributes.a`, [1], null),
+          change(`${at}expirations.a`, '2031-05-06T07:08:10.000Z', null),
           change(`${at}attributes.pin`, '[redacted]', null),
+          change(`${at}expirations.pin`, '2031-05-06T07:09:09.000Z', null),
         ),
       })
       expect(await did('DELETE', 'a')).toEqual({ elsewhere: [], audit: recorded('unchanged') })
