@@ -6,7 +6,11 @@ import { type Client, problem, type Sending, startClient } from './client.ts'
 describe.each(PLACES)(`POST /users/{id}/revert (${PLACE})`, (place) => {
   let client: Client
   beforeAll(async () => {
-    client = await startClient(place)
+    client = await startClient(place, {
+      attributes: {
+        properties: { settings: { type: ['object', 'null'], 'x-sso': { editableBy: 'self', readableBy: 'self' } } },
+      },
+    })
   })
   afterAll(() => client.host.close())
 
@@ -65,6 +69,18 @@ describe.each(PLACES)(`POST /users/{id}/revert (${PLACE})`, (place) => {
       reply: { status: 200, body: { changed: ['attributes.theme'] } },
       elsewhere: ['- sso_attribute'],
     })
+  })
+
+  test('puts a JSON attribute back as it was, rather than merging it into what is there', async () => {
+    const { person, send } = client
+    const ada = await person({ settings: { a: 1, b: { c: 2 } } })
+    await send('PATCH', '/me', { as: ada, body: { settings: { a: null, b: { d: 3 } } } })
+    expect(await revert(ada, await latestOf(ada))).toMatchObject({
+      status: 200,
+      body: { user: { settings: { a: 1, b: { c: 2 } } }, changed: ['settings'] },
+    })
+    const { body } = await send('GET', '/me', { as: ada })
+    expect(body.settings).toEqual({ a: 1, b: { c: 2 } })
   })
 
   test('what it cannot undo it names, and writes nothing but the refusal', async () => {
