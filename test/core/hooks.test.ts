@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Change, Context, Denial, Hooks, ProposedChange, SsoError } from '../../src/index.ts'
 import { contentsOf } from '../support/contents.ts'
+import { createDatabase, type TestDatabase } from '../support/databases.ts'
 import { fastHasher } from '../support/fast-hasher.ts'
 import { ARRANGEMENTS, databases, PASSWORD, startHost, type TestHost } from '../support/host.ts'
 import { codeAt, TOTP_KEY } from '../support/one-time-codes.ts'
@@ -12,6 +13,11 @@ const HTTP_4XX = (status: number, message: string, more: object = {}) =>
 describe.each(databases)('hooks on %s', (database) => {
   describe.each(ARRANGEMENTS)('with the %s', (arrangement) => {
     let host: TestHost | null = null
+    let shared: TestDatabase
+    beforeAll(async () => {
+      shared = await createDatabase(database)
+    })
+    afterAll(() => shared.drop())
     const faults: { error: unknown; context: Context | null }[] = []
     const denials: { denial: Denial; error: SsoError }[] = []
 
@@ -39,6 +45,7 @@ describe.each(databases)('hooks on %s', (database) => {
       )
       const started = await startHost(database, {
         arrangement,
+        database: shared,
         options: {
           password: { hasher: fastHasher() },
           hooks: {
@@ -49,7 +56,8 @@ describe.each(databases)('hooks on %s', (database) => {
         },
       })
       host = started
-      await started.database.db.schema.createTable('notes', (table) => {
+      await shared.db.schema.dropTableIfExists('notes')
+      await shared.db.schema.createTable('notes', (table) => {
         table.increments('id')
         table.string('text', 100)
       })

@@ -1,3 +1,4 @@
+import type { TestDatabase } from './databases.ts'
 import type { TestHost } from './host.ts'
 
 const TABLES = [
@@ -18,4 +19,12 @@ export async function contentsOf({ database: { db } }: TestHost): Promise<Readon
     if (await db.schema.hasTable(table)) contents[table] = await db(table).orderBy(order)
   }
   return contents
+}
+
+/** Takes every row out of a database that a host has used; says whether one has. */
+export async function emptied({ db }: TestDatabase): Promise<boolean> {
+  if (!(await db.schema.hasTable('sso_audit'))) return false
+  const names = [...TABLES.map(([table]) => table), 'sso_audit', 'sso_throttle']
+  for (const table of names) if (await db.schema.hasTable(table)) await db(table).delete()
+  return true
 }

@@ -5,6 +5,7 @@ import express4 from 'express4'
 import request from 'supertest'
 import { inject } from 'vitest'
 import { createSso, type Options, type Sso } from '../../src/index.ts'
+import { emptied } from './contents.ts'
 import { createDatabase, type DatabaseName, type TestDatabase } from './databases.ts'
 import { type Arrangement, createMembers, ENCRYPTION_KEY, HOST_COLUMNS, type IdType, PASSWORD } from './members.ts'
 
@@ -67,6 +68,8 @@ export interface HostSettings {
   readonly idType?: IdType
   readonly express?: keyof typeof EXPRESS
   readonly options?: Partial<Options>
+  /** One to be emptied and used again: making one costs more than most tests. Whoever made it drops it. */
+  readonly database?: TestDatabase | undefined
   /** What else the host does with its database before the package comes. */
   readonly prepare?: (database: TestDatabase) => Promise<void>
   /** What the host mounts before the routers. */
@@ -78,8 +81,9 @@ export interface HostSettings {
 /** Starts a host: `/zato/sso` and `/ddenterpriseapi` on a fresh database, with accounts in it. */
 export async function startHost(name: DatabaseName, settings: HostSettings = {}): Promise<TestHost> {
   const { arrangement = 'own table', idType = 'integer', users = ['ada', 'bob'] } = settings
-  const database = await createDatabase(name)
-  if (arrangement === 'host table') await createMembers(database, idType)
+  const database = settings.database ?? (await createDatabase(name))
+  const isUsed = settings.database !== undefined && (await emptied(settings.database))
+  if (arrangement === 'host table' && !isUsed) await createMembers(database, idType)
   await settings.prepare?.(database)
   const sso = createSso({
     db: database.db,
@@ -126,7 +130,7 @@ export async function startHost(name: DatabaseName, settings: HostSettings = {})
     close: async () => {
       await new Promise((resolve) => server.close(resolve))
       await sso.close()
-      await database.drop()
+      if (!settings.database) await database.drop()
     },
   }
 }
