@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { createDatabase, type TestDatabase } from '../support/databases.ts'
 import { fastHasher } from '../support/fast-hasher.ts'
 import { ARRANGEMENTS, databases, idOf, PASSWORD, startHost, type TestHost } from '../support/host.ts'
 
@@ -6,12 +7,22 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
   'ASVS 2.3.4 the last super-user ($name, $arrangement)',
   ({ name, arrangement }) => {
     let host: TestHost
+    let database: TestDatabase
+    beforeAll(async () => {
+      database = await createDatabase(name)
+    })
     afterEach(() => host.close())
+    afterAll(() => database.drop())
     const code = { via: 'code', name: 'test' } as const
 
     /** A host with these super-users and `ada`, who is none. */
     async function start(...others: readonly string[]): Promise<Readonly<Record<string, string>>> {
-      host = await startHost(name, { arrangement, users: ['ada'], options: { password: { hasher: fastHasher() } } })
+      host = await startHost(name, {
+        arrangement,
+        database,
+        users: ['ada'],
+        options: { password: { hasher: fastHasher() } },
+      })
       for (const username of others) await host.sso.user.createSuperUser({ data: { username, password: PASSWORD } })
       const names = ['admin', 'ada', ...others]
       return Object.fromEntries(await Promise.all(names.map(async (one) => [one, await idOf(host, one)])))
