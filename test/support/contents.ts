@@ -24,7 +24,7 @@ export async function contentsOf({ database: { db } }: TestHost): Promise<Readon
 /** Takes every row out of a database that a host has used; says whether one has. */
 export async function emptied({ db }: TestDatabase): Promise<boolean> {
   if (!(await db.schema.hasTable('sso_audit'))) return false
-  const names = [...TABLES.map(([table]) => table), 'sso_audit', 'sso_throttle']
+  const names = [...TABLES.map(([table]) => table), 'sso_audit', 'sso_audit_seal', 'sso_audit_target', 'sso_throttle']
   for (const table of names) if (await db.schema.hasTable(table)) await db(table).delete()
   return true
 }
