@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Router } from 'express'
 import { type AttributesApi, buildAttributesApi } from './core/attributes/api.ts'
+import { type AuditApi, buildAuditApi } from './core/audit/api.ts'
 import { buildRelay } from './core/audit/relay.ts'
 import { buildTrail } from './core/audit/trail.ts'
 import type { Core } from './core/core.ts'
@@ -55,6 +56,8 @@ export interface Sso<Attrs extends object = HostAttributes> extends Middleware {
   readonly session: SessionApi
   /** Custom attributes of accounts and sessions, as functions. */
   readonly attributes: AttributesApi
+  /** The audit trail as a whole, as functions. */
+  readonly audit: AuditApi
   /** Router of the Zato SSO dialect: `/user`, `/user/login` and the rest. */
   readonly zato: Router
   /** Router of the `updateuser` dialect: `/updateuser`. */
@@ -158,6 +161,7 @@ export function createSso(options: Options): Sso {
     user: buildUserApi(core, config.edge.now),
     session: buildSessionApi(core, config.edge.now),
     attributes: buildAttributesApi(core, config.edge.now),
+    audit: buildAuditApi(core, store.outbox, config.edge.now),
     zato: zatoRouter(edge),
     updateuser: updateuserRouter(edge),
     rest: restRouter(edge, describe),

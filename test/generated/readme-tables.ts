@@ -79,6 +79,7 @@ function functions(): string {
       ...membersOf('core/revert/api.ts', 'RevertApi', 'sso.user'),
       ...membersOf('core/sessions/api.ts', 'SessionApi', 'sso.session'),
       ...membersOf('core/attributes/api.ts', 'AttributesApi', 'sso.attributes'),
+      ...membersOf('core/audit/api.ts', 'AuditApi', 'sso.audit'),
     ],
   )
 }

@@ -12,7 +12,8 @@ export type Outcome = 'ok' | 'unchanged' | 'denied' | 'invalid' | 'failed'
 export interface AttributeChange {
   /**
    * Attribute of the account; `attributes.` and its name for a custom one, `expirations.` for its expiry, both after
-   * `sessions.`, the session's id and a dot where they are a session's; `roles`, `acls` or `groups` for grants.
+   * `sessions.`, the session's id and a dot where they are a session's; `roles`, `acls` or `groups` for grants;
+   * `audit` for records that were pruned, with the numbers of the first and the last as seals count them.
    */
   readonly attribute: string
   /** Value before; null if there was none. */
@@ -94,6 +95,7 @@ export type Operation =
   | 'get_session_attributes'
   | 'set_session_attributes'
   | 'search_users'
+  | 'prune_audit'
 
 /** Stands for every secret value. */
 export const REDACTED = '[redacted]'

@@ -93,6 +93,7 @@ const REFUSALS: Readonly<Record<Operation, Codes>> = {
   get_session_attributes: [...ON_SESSIONS, 'input_invalid'],
   set_session_attributes: [...ON_SESSIONS, ...CUSTOM],
   search_users: [...ON_SESSIONS, 'input_invalid', 'attribute_unknown'],
+  prune_audit: [],
 }
 
 // Operations that compare a password or a code.
