@@ -165,7 +165,10 @@ describe('a receiver that is not well', () => {
   test('never answers: the time that the delivery has ends the request', async () => {
     receiver.answerWith(silence)
     const time = new AbortController()
-    const [arrived, delivery] = [receiver.nextRequest(), sinkOf().deliver(sealedRecords(1, 2), time.signal)]
+    const [arrived, delivery] = [
+      receiver.nextRequest(),
+      sinkOf({ timeoutSeconds: 3600 }).deliver(sealedRecords(1, 2), time.signal),
+    ]
     await arrived
     time.abort()
     expect(await failureOf(delivery)).toMatchObject(TOO_LATE)
@@ -179,7 +182,7 @@ describe('a receiver that is not well', () => {
   })
 
   test.each<[string, Answer, number]>([
-    ['never ends', endlessBody, 10],
+    ['never ends', endlessBody, 3600],
     ['never comes', silentBody, 0.05],
   ])(
     'answers 200 with a body that %s: it has taken the record, and is not listened to for long',
