@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { inspect } from 'node:util'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -131,19 +130,22 @@ describe('a Redis that goes away', () => {
     return redis
   }
 
+  /** The next event of the name, whatever attempts to connect fail before. */
+  const heard = (redis: Redis, name: string) => new Promise<void>((resolve) => redis.once(name, () => resolve()))
+
   test('fails deliveries, queues none of them, and takes the same records when it is back', async () => {
     const redis = connected()
     const sink = redisStreamSink({ redis, stream: 'audit' })
     await sink.deliver(sealedRecords(1), UNHURRIED)
     expect(await idsOf('audit', redis)).toEqual(['1'])
 
-    const lost = once(redis, 'close')
+    const lost = heard(redis, 'close')
     await server.stop()
     await lost
     // Whether at the attempt to connect again or at the end of its time: it does not hang.
     for (let attempt = 0; attempt < 5; attempt++) await failureOf(sink, AbortSignal.timeout(200))
 
-    const back = once(redis, 'ready')
+    const back = heard(redis, 'ready')
     await server.start()
     await back
     await sink.deliver(sealedRecords(1, 2), UNHURRIED)
@@ -179,7 +181,7 @@ describe('a Redis that goes away', () => {
     const redis = connected()
     await redis.ping()
     redis.disconnect()
-    await once(redis, 'end')
+    await heard(redis, 'end')
     expect((await failureOf(redisStreamSink({ redis, stream: 'closed' }))).message).toContain('Connection is closed')
   })
 })
