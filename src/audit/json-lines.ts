@@ -1,12 +1,13 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { AuditSink, SealedRecord } from '../core/audit/sink.ts'
+import type { AuditSink } from '../core/audit/sink.ts'
+import { onOneLine } from './one-line.ts'
 import { checkNames } from './wiring.ts'
 
 /** Settings of `jsonLinesSink`. */
 export interface JsonLinesOptions {
-  /** The sink's name. Default `json-lines:` and the path as it was given. */
+  /** The sink's name, of 191 characters at most. Default `json-lines:` and the path as it was given. */
   readonly name?: string
   /**
    * Signal upon which the file is opened anew, as `logrotate` sends it; null for none. Default `SIGHUP`. It is listened
@@ -73,7 +74,7 @@ export function jsonLinesSink(path: string, options: JsonLinesOptions = {}): Aud
         signal.throwIfAborted()
         if (reopenOn && !isListening) process.on(reopenOn, reopenInTurn)
         isListening = true
-        await append(await current(), Buffer.from(records.map(lineOf).join('')))
+        await append(await current(), Buffer.from(records.map((record) => `${onOneLine(record)}\n`).join('')))
       }),
 
     close: () =>
@@ -83,14 +84,6 @@ export function jsonLinesSink(path: string, options: JsonLinesOptions = {}): Aud
         await letGo()
       }),
   }
-}
-
-/** JSON escapes the line breaks of ASCII; other readers of text know more of them, and terminals obey control characters. */
-function lineOf(record: SealedRecord): string {
-  const json = JSON.stringify(record).replace(/[\u007f-\u009f\u2028\u2029]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
-  return `${json}\n`
 }
 
 async function openToAppend(path: string): Promise<FileHandle> {

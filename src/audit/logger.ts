@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import type { AuditSink } from '../core/audit/sink.ts'
+import { onOneLine } from './one-line.ts'
 import { checkNames } from './wiring.ts'
 
 /** A logger of pino's shape, `info(object, message)`, or of the console's, `info(...values)`. */
@@ -10,7 +11,7 @@ export interface AuditLogger {
 
 /** Settings of `loggerSink`. */
 export interface LoggerSinkOptions {
-  /** The sink's name. Default `logger`. */
+  /** The sink's name, of 191 characters at most. Default `logger`. */
   readonly name?: string
 }
 
@@ -39,5 +40,5 @@ export function loggerSink(logger: AuditLogger, options: LoggerSinkOptions = {})
 
 /** The console prints objects only so deep, and over many lines: it gets their JSON on one. */
 function inspectable<T extends object>(object: T): T {
-  return Object.defineProperty(object, inspect.custom, { value: () => JSON.stringify(object) })
+  return Object.defineProperty(object, inspect.custom, { value: () => onOneLine(object) })
 }

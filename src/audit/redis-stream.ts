@@ -11,7 +11,7 @@ export interface RedisStreamOptions {
   readonly redis: object
   /** Key of the stream; made with the first record. */
   readonly stream: string
-  /** The sink's name. Default `redis-stream:` and the key. */
+  /** The sink's name, of 191 characters at most. Default `redis-stream:` and the key. */
   readonly name?: string
   /** Entries that the stream keeps, about: Redis drops the oldest. Default: all of them. */
   readonly maxLength?: number

@@ -13,7 +13,7 @@ export interface WebhookOptions {
    * know the old one or the new one while they are exchanged.
    */
   readonly secret: string | readonly string[]
-  /** The sink's name. Default `webhook:` and the origin of the URL, whose path and query may hold secrets. */
+  /** The sink's name, of 191 characters at most. Default `webhook:` and the origin of the URL, whose path and query may hold secrets. */
   readonly name?: string
   /** Headers besides, `Authorization` say. None of those that the sink itself writes. */
   readonly headers?: Readonly<Record<string, string>>
