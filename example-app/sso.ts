@@ -29,7 +29,8 @@ export function buildSso(db: Knex, settings: Settings, browsers: BrowserSessions
     authenticate: (req) => req.user && { userId: req.user.user_id },
     // A new password, a lock or a rejection ends the package's sessions; the app's own end with them.
     hooks: { onRevoked: ({ target }) => browsers.end(target.user_id) },
-    audit: { sinks: [jsonLinesSink(join(settings.dataDirectory, 'audit.jsonl'))] },
+    // Whoever closes the terminal ends the app.
+    audit: { sinks: [jsonLinesSink(join(settings.dataDirectory, 'audit.jsonl'), { reopenOn: null })] },
     encryptionKeys: [encryptionKey(settings)],
     // The demo's passwords are short, common and the users' own names: not for the package's default, nor for yours.
     ...(settings.hasDemoAccounts ? { password: { minLength: 3, rejectMostCommon: 0, contextWords: null } } : {}),
