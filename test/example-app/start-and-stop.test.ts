@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { openDatabase } from '../../example-app/database.ts'
 import { readSettings, StartRefused } from '../../example-app/settings.ts'
 import { createExample, type Example, logIn, runApp, send } from './example.ts'
@@ -80,8 +80,12 @@ describe('the start and the end of the example app', () => {
 
   test('its files are its owner’s alone, and git ignores them', async () => {
     await example.start()
-    const files = readdirSync(example.dataDirectory)
-    expect(files).toEqual(expect.arrayContaining(['audit.jsonl', 'encryption.key', 'members.sqlite']))
+    // The trail is delivered when there is time for it.
+    const files = await vi.waitFor(() => {
+      const found = readdirSync(example.dataDirectory)
+      expect(found).toEqual(expect.arrayContaining(['audit.jsonl', 'encryption.key', 'members.sqlite']))
+      return found
+    }, 20_000)
     for (const file of files) {
       expect([file, statSync(join(example.dataDirectory, file)).mode & 0o077]).toEqual([file, 0])
       // Fails unless the path is ignored.
