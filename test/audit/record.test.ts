@@ -479,8 +479,9 @@ describe.each(databases)('the audit trail on %s', (database) => {
         await without(async () => {
           await expect(host.login('ada', 'wrong')).rejects.toMatchObject({ code: 'credentials_invalid' })
         })
-        expect(faults).toHaveLength(1)
-        expect(String(faults[0])).toMatch(/sso_audit/)
+        // The relay may have missed the table, too.
+        expect(faults.length).toBeGreaterThan(0)
+        for (const fault of faults) expect(String(fault)).toMatch(/sso_audit/)
       })
 
       test('no sink hears of it', async () => {

@@ -64,7 +64,12 @@ export function sealOf(previous: AuditHead, entries: readonly AuditEntry[]): Ful
   const seal = {
     number: previous.number + entries.length,
     count: entries.length,
-    time: entries.reduce((latest, { time }) => (time > latest ? time : latest), ''),
+    // ISO 8601 sorts as time does.
+    time:
+      entries
+        .map(({ time }) => time)
+        .sort()
+        .at(-1) ?? '',
     previousHash: previous.hash,
     recordsHash: digest(records),
     records,
