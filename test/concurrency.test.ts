@@ -128,56 +128,59 @@ describe.each(cases)('at once on %s, %s', (name, arrangement) => {
   })
 })
 
-describe.each(cases)('a super-user who loses his rights while he updates, on %s, %s', (name, arrangement) => {
-  const demote = {
-    'is locked': (host: TestHost, userId: string) => host.sso.user.lockUser({ actor, userId }),
-    'is rejected': (host: TestHost, userId: string) => host.sso.user.rejectUser({ actor, userId }),
-    'is no super-user any more': async ({ database: { db } }: TestHost) => {
-      if (arrangement === 'own table')
-        await db('sso_user').where({ username: 'admin' }).update({ is_super_user: false })
-      else await db('members').where({ login: 'admin' }).update({ admin: false })
-    },
-  }
-  const CODES = {
-    'is locked': 'session_unknown',
-    'is rejected': 'session_unknown',
-    'is no super-user any more': 'super_user_required',
-  }
+describe.each(cases)(
+  'ASVS 8.3.2 a super-user who loses his rights while he updates, on %s, %s',
+  (name, arrangement) => {
+    const demote = {
+      'is locked': (host: TestHost, userId: string) => host.sso.user.lockUser({ actor, userId }),
+      'is rejected': (host: TestHost, userId: string) => host.sso.user.rejectUser({ actor, userId }),
+      'is no super-user any more': async ({ database: { db } }: TestHost) => {
+        if (arrangement === 'own table')
+          await db('sso_user').where({ username: 'admin' }).update({ is_super_user: false })
+        else await db('members').where({ login: 'admin' }).update({ admin: false })
+      },
+    }
+    const CODES = {
+      'is locked': 'session_unknown',
+      'is rejected': 'session_unknown',
+      'is no super-user any more': 'super_user_required',
+    }
 
-  test.each(Object.keys(demote) as (keyof typeof demote)[])('%s: the update is refused', async (loss) => {
-    let lose: (() => Promise<unknown>) | null = null
-    const host = await startHost(name, {
-      arrangement,
-      options: {
-        hooks: {
-          // Between the first look at his rights and the transaction.
-          beforeUpdate: async ({ operation }) => {
-            if (operation === 'update_user_by_id') await lose?.()
+    test.each(Object.keys(demote) as (keyof typeof demote)[])('%s: the update is refused', async (loss) => {
+      let lose: (() => Promise<unknown>) | null = null
+      const host = await startHost(name, {
+        arrangement,
+        options: {
+          hooks: {
+            // Between the first look at his rights and the transaction.
+            beforeUpdate: async ({ operation }) => {
+              if (operation === 'update_user_by_id') await lose?.()
+            },
           },
         },
-      },
-    })
-    try {
-      const [currentUst, adminId, userId] = [
-        await host.login('admin'),
-        await idOf(host, 'admin'),
-        await idOf(host, 'ada'),
-      ]
-      // The last super-user could not be taken away.
-      await host.sso.user.createSuperUser({ data: { username: 'another', password: PASSWORD } })
-      lose = () => demote[loss](host, adminId)
-      const update = host.sso.user.updateUserById({
-        currentUst,
-        currentApp: 'CRM',
-        userId,
-        data: { display_name: 'Too late' },
       })
-      await expect(update).rejects.toEqual(expect.any(SsoError))
-      await expect(update).rejects.toMatchObject({ code: CODES[loss] })
-      expect((await host.sso.user.getUserById({ actor, userId })).display_name).not.toBe('Too late')
-      expect((await host.audit({ operation: 'update_user_by_id' })).map(({ outcome }) => outcome)).toEqual(['denied'])
-    } finally {
-      await host.close()
-    }
-  })
-})
+      try {
+        const [currentUst, adminId, userId] = [
+          await host.login('admin'),
+          await idOf(host, 'admin'),
+          await idOf(host, 'ada'),
+        ]
+        // The last super-user could not be taken away.
+        await host.sso.user.createSuperUser({ data: { username: 'another', password: PASSWORD } })
+        lose = () => demote[loss](host, adminId)
+        const update = host.sso.user.updateUserById({
+          currentUst,
+          currentApp: 'CRM',
+          userId,
+          data: { display_name: 'Too late' },
+        })
+        await expect(update).rejects.toEqual(expect.any(SsoError))
+        await expect(update).rejects.toMatchObject({ code: CODES[loss] })
+        expect((await host.sso.user.getUserById({ actor, userId })).display_name).not.toBe('Too late')
+        expect((await host.audit({ operation: 'update_user_by_id' })).map(({ outcome }) => outcome)).toEqual(['denied'])
+      } finally {
+        await host.close()
+      }
+    })
+  },
+)

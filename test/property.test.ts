@@ -138,7 +138,7 @@ describe.each(cases)('on %s, %s', (name, arrangement) => {
   })
   afterAll(() => world?.host.close())
 
-  test('nobody changes what the access matrix does not allow, and what is not named stays as it is', async () => {
+  test('ASVS 8.2.3 nobody changes what the access matrix does not allow, and what is not named stays as it is', async () => {
     const seen = { changed: 0, refused: 0, unchanged: 0 }
     const property = fc.asyncProperty(attempts(world.attributes), async (attempt) => {
       seen[await world.check(attempt)]++

@@ -187,7 +187,7 @@ describe.each(databases)('the audit trail on %s', (database) => {
       ])
     })
 
-    test('a session is recorded from its beginning to its end', async () => {
+    test('ASVS 16.3.1 a session is recorded from its beginning to its end', async () => {
       const begin = origin()
       const { ust } = await host.sso.user.login({ ...begin, username: 'bob', password: PASSWORD })
       const self = { actor_id: ids['bob'], actor_name: 'bob', target_id: ids['bob'], target_name: 'bob' }
@@ -249,7 +249,7 @@ describe.each(databases)('the audit trail on %s', (database) => {
       await host.sso.user.changePassword({ actor: code, userId: ids['bob'] ?? '', newPassword: PASSWORD })
     })
 
-    test("a request's own marks are in the record, and so is how its sender was proved", async () => {
+    test("ASVS 16.2.1 a request's own marks are in the record, and so is how its sender was proved", async () => {
       const ust = await host.login('ada', 'a new long phrase').catch(async () => {
         await host.sso.user.changePassword({
           actor: code,
@@ -306,13 +306,13 @@ describe.each(databases)('the audit trail on %s', (database) => {
 
       test.each([
         [
-          'a wrong password at login',
+          'ASVS 16.3.1 a wrong password at login',
           () => host.sso.user.login({ ...origin(), username: 'bob', password: 'canary wrong' }),
           'login',
           refused('credentials_invalid', 'denied', { actor_name: null, actor_via: null, target_name: 'bob' }),
         ],
         [
-          'an unknown user at login',
+          'ASVS 16.3.1 an unknown user at login',
           () => host.sso.user.login({ ...origin(), username: 'canary user', password: PASSWORD }),
           'login',
           refused('credentials_invalid', 'denied', {
@@ -323,7 +323,7 @@ describe.each(databases)('the audit trail on %s', (database) => {
           }),
         ],
         [
-          'a dead session',
+          'ASVS 16.3.1 a dead session',
           () => host.sso.user.updateCurrentUser({ ...origin(), currentUst: 'canary token', data: { email: null } }),
           'update_current_user',
           refused('session_unknown', 'denied', {
@@ -334,7 +334,7 @@ describe.each(databases)('the audit trail on %s', (database) => {
           }),
         ],
         [
-          'an application that is not one',
+          'ASVS 16.3.2 an application that is not one',
           () => host.sso.user.getCurrentUser({ ...origin(), currentApp: 'canary', actor: code }),
           'get_user',
           refused('app_invalid', 'denied', {
@@ -352,7 +352,7 @@ describe.each(databases)('the audit trail on %s', (database) => {
           refused('user_unknown', 'denied', { target_id: '404', target_name: null }),
         ],
         [
-          'an invalid value',
+          'ASVS 16.3.3 an invalid value',
           () =>
             host.sso.user.updateUserById({
               ...byCode(),
@@ -363,13 +363,13 @@ describe.each(databases)('the audit trail on %s', (database) => {
           refused('email_invalid', 'invalid', { target_name: 'bob' }),
         ],
         [
-          'a name that is taken',
+          'ASVS 16.3.3 a name that is taken',
           () => host.sso.user.updateUserById({ ...byCode(), userId: ids['bob'] ?? '', data: { username: 'ada' } }),
           'update_user_by_id',
           refused('username_taken', 'invalid', { target_name: 'bob' }),
         ],
         [
-          'a password that is too short',
+          'ASVS 16.3.3 a password that is too short',
           () => host.sso.user.changePassword({ ...byCode(), userId: ids['bob'] ?? '', newPassword: 'canary' }),
           'change_password',
           refused('password_too_short', 'invalid', { target_name: 'bob' }),
@@ -384,7 +384,7 @@ describe.each(databases)('the audit trail on %s', (database) => {
         expect(await contentsOf(host)).toEqual(before)
       })
 
-      test("a regular user who reaches for another's account is recorded with both names", async () => {
+      test("ASVS 16.3.2 a regular user who reaches for another's account is recorded with both names", async () => {
         const caller = { ...origin(), currentUst: await host.login('bob') }
         for (const attempt of [
           () => host.sso.user.updateUserById({ ...caller, userId: ids['ada'] ?? '', data: { is_locked: true } }),
@@ -431,7 +431,7 @@ describe.each(databases)('the audit trail on %s', (database) => {
       })
     })
 
-    describe('when the trail cannot be written', () => {
+    describe('ASVS 16.5.3 when the trail cannot be written', () => {
       async function without<T>(work: () => Promise<T>): Promise<T> {
         const { db } = host.database
         await db.schema.renameTable('sso_audit', 'sso_elsewhere')
@@ -496,7 +496,7 @@ describe.each(databases)('the audit trail on %s', (database) => {
       })
     })
 
-    test('no fault shows a secret, whichever statement it was that failed', async () => {
+    test('ASVS 16.2.5 no fault shows a secret, whichever statement it was that failed', async () => {
       const { db } = host.database
       const table = arrangement === 'own table' ? 'sso_user' : 'members'
       const column = arrangement === 'own table' ? 'password' : 'pw_hash'

@@ -112,7 +112,7 @@ describe('our own attributes', () => {
 })
 
 describe('attributes of the host’s own', () => {
-  test('are nobody’s to read or to change unless the schema says so', () => {
+  test('ASVS 8.2.3 are nobody’s to read or to change unless the schema says so', () => {
     expect(catalogueWith({ nickname: { type: 'string' } }).get('nickname')).toEqual({
       name: 'nickname',
       kind: 'text',
@@ -225,7 +225,7 @@ describe('the access matrix', () => {
     expect([nobody, self, superUser, own].map((standing) => includes(audience, standing))).toEqual(expected)
   })
 
-  test('says of every attribute what its schema says, and that secrets are not read', () => {
+  test('ASVS 8.1.1, 8.1.2 says of every attribute what its schema says, and that secrets are not read', () => {
     const rows = accessMatrix(
       catalogueWith({
         pin: { type: ['string', 'null'], 'x-sso': { editableBy: 'self', readableBy: 'self', secret: true } },

@@ -115,7 +115,7 @@ describe.each(databases)('hooks on %s', (database) => {
       }
     })
 
-    test('no hook ever sees a hash, a key or a password', async () => {
+    test('ASVS 16.2.5 no hook ever sees a hash, a key or a password', async () => {
       const seen: unknown[] = []
       const note = (...args: unknown[]) => void seen.push(args[0])
       const host = await start({

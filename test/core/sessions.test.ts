@@ -16,7 +16,7 @@ describe.each(databases)('sessions as functions on %s', (name) => {
       ({ code }) => code !== 'session_unknown',
     )
 
-  test('a user ends one of his own sessions by its id', async () => {
+  test('ASVS 7.5.2 a user ends one of his own sessions by its id', async () => {
     const [currentUst, other] = [await host.login('ada'), await host.login('ada')]
     const sessions = await host.sso.session.list({ currentUst, currentApp })
     const found = sessions.find(({ isCurrent }) => !isCurrent)
@@ -39,13 +39,13 @@ describe.each(databases)('sessions as functions on %s', (name) => {
     expect((await host.audit({ operation: 'end_session', outcome: 'denied' })).length).toBeGreaterThan(0)
   })
 
-  test('ending all of one’s own keeps the one that asks', async () => {
+  test('ASVS 7.5.2 ending all of one’s own keeps the one that asks', async () => {
     const [currentUst, other] = [await host.login('bob'), await host.login('bob')]
     await host.sso.session.endAll({ currentUst, currentApp })
     expect([await isOpen(currentUst), await isOpen(other)]).toEqual([true, false])
   })
 
-  test('a super-user ends all of another’s', async () => {
+  test('ASVS 7.4.5 a super-user ends all of another’s', async () => {
     const [currentUst, ada] = [await host.login('admin'), await host.login('ada')]
     await host.sso.session.endAll({ currentUst, currentApp, userId: await idOf(host, 'ada') })
     expect([await isOpen(currentUst), await isOpen(ada)]).toEqual([true, false])

@@ -67,7 +67,7 @@ describe.each(databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => ({ n
       await expect(lock?.(eve as string)).rejects.toMatchObject({ code: 'last_super_user' })
     })
 
-    test('of two that go at once, one stays', async () => {
+    test('ASVS 2.3.4 of two that go at once, one stays', async () => {
       const all = await start('eve', 'ivan', 'mallory')
       const supers = ['admin', 'eve', 'ivan', 'mallory'].map((one) => all[one] as string)
       for (let round = 0; round < 4; round++) {

@@ -35,7 +35,7 @@ describe.each(cases)('one-time codes in code on %s, %s', (database, arrangement)
   const isProved = async (userId: string) => (await host.sso.user.getUserById({ actor, userId })).totp_is_proved
 
   describe('setTotpKey', () => {
-    test('generates 160 bits, and gives them as base32 and as a URI', async () => {
+    test('ASVS 6.5.3 generates 160 bits, and gives them as base32 and as a URI', async () => {
       const { username, own } = await person()
       const { totpKey, uri, user, changed } = await host.sso.user.setTotpKey(own)
       expect({ changed, name: user.username, totpKey }).toEqual({
@@ -97,7 +97,7 @@ describe.each(cases)('one-time codes in code on %s, %s', (database, arrangement)
   })
 
   describe('validateTotpCode', () => {
-    test('accepts a code once, whether or not codes are on, and proves the key', async () => {
+    test('ASVS 6.5.1 accepts a code once, whether or not codes are on, and proves the key', async () => {
       const { username, userId, own } = await person()
       const trail = await host.audit()
       expect(await host.sso.user.validateTotpCode({ ...own, code: WRONG })).toEqual({ isValid: false })
@@ -131,7 +131,7 @@ describe.each(cases)('one-time codes in code on %s, %s', (database, arrangement)
       expect(await host.sso.user.validateTotpCode({ ...own, code: next })).toEqual({ isValid: false })
     })
 
-    test('accepts the codes of the window, and no others', async () => {
+    test('ASVS 6.5.5 accepts the codes of the window, and no others', async () => {
       for (const [steps, isValid] of [
         [-2, false],
         [-1, true],
@@ -145,7 +145,7 @@ describe.each(cases)('one-time codes in code on %s, %s', (database, arrangement)
       }
     })
 
-    test('what is not six digits is no code', async () => {
+    test('ASVS 6.5.4 what is not six digits is no code', async () => {
       const { own } = await person()
       for (const code of ['', ' ', CODE.slice(1), `${CODE}0`, ` ${CODE}`, 'abcdef', '१२३४५६', '\u0000']) {
         expect(await host.sso.user.validateTotpCode({ ...own, code })).toEqual({ isValid: false })
@@ -199,7 +199,7 @@ describe.each(cases)('one-time codes in code on %s, %s', (database, arrangement)
       })
     })
 
-    test('of calls with one code at once, by whichever way, one passes', async () => {
+    test('ASVS 2.3.4, 6.5.1 of calls with one code at once, by whichever way, one passes', async () => {
       const { username, userId, own } = await person()
       const data = { is_totp_enabled: true }
       await host.sso.user.updateCurrentUser({ ...own, data, totpCode: codeAt(TOTP_KEY, NOW, -1) })

@@ -17,7 +17,7 @@ describe('the start and the end of the example app', () => {
   })
   afterEach(() => example.drop())
 
-  test('it refuses HOST=0.0.0.0 with demo accounts, and says what to do', async () => {
+  test('ASVS 6.3.2 it refuses HOST=0.0.0.0 with demo accounts, and says what to do', async () => {
     const exit = await runApp({ HOST: '0.0.0.0', EXAMPLE_DATA_DIR: example.dataDirectory })
 
     expect(exit).toEqual({
@@ -31,7 +31,7 @@ describe('the start and the end of the example app', () => {
     expect(readdirSync(example.dataDirectory)).toEqual([])
   })
 
-  test('it refuses other hosts while demo accounts are left in the database', async () => {
+  test('ASVS 6.3.2 it refuses other hosts while demo accounts are left in the database', async () => {
     const app = await example.start()
     await app.end('SIGTERM')
 
@@ -149,11 +149,14 @@ describe('the settings of the example app', () => {
     })
   })
 
-  test.each(['0.0.0.0', '::', '10.1.2.3', '::ffff:10.1.2.3'])('HOST=%s takes no demo accounts', async (HOST) => {
-    await expect(readSettings({ HOST, EXAMPLE_DATA_DIR })).rejects.toThrow(StartRefused)
-    const settings = await readSettings({ HOST, EXAMPLE_DATA_DIR, DEMO_ACCOUNTS: 'no' })
-    expect([settings.hasDemoAccounts, settings.isLoopback]).toEqual([false, false])
-  })
+  test.each(['0.0.0.0', '::', '10.1.2.3', '::ffff:10.1.2.3'])(
+    'ASVS 6.3.2 HOST=%s takes no demo accounts',
+    async (HOST) => {
+      await expect(readSettings({ HOST, EXAMPLE_DATA_DIR })).rejects.toThrow(StartRefused)
+      const settings = await readSettings({ HOST, EXAMPLE_DATA_DIR, DEMO_ACCOUNTS: 'no' })
+      expect([settings.hasDemoAccounts, settings.isLoopback]).toEqual([false, false])
+    },
+  )
 
   test.each(['80a', '65536', '-1', '1e3', ' 80'])('PORT=%j is refused with what a port is', async (PORT) => {
     const message = `PORT=${PORT} is not a port: it must be a number from 0 to 65535 (0 takes any free one).`

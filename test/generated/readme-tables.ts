@@ -12,6 +12,7 @@ import { REST_ROUTES } from '../../src/http/rest/router.ts'
 import { UPDATEUSER } from '../../src/http/updateuser/failures.ts'
 import { ENDPOINTS } from '../../src/http/zato/endpoints.ts'
 import { ZATO } from '../../src/http/zato/failures.ts'
+import { ROWS } from '../asvs/rows.ts'
 
 /** The README's generated tables by the name in their markers. */
 export const TABLES: Readonly<Record<string, () => string>> = {
@@ -24,6 +25,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   access,
   errors,
   'audit record': auditRecord,
+  asvs,
 }
 
 /** The README with every generated table in its place. @throws Error for a marker without a table, or the reverse */
@@ -226,4 +228,9 @@ function auditRecord(): string {
     return [code(name), description + shown]
   })
   return rows(['Field', 'Meaning'], body)
+}
+
+function asvs(): string {
+  const body = ROWS.map(({ id, level, here, by }) => [id, String(level), here, by])
+  return rows(['ASVS', 'Level', 'Here', 'By'], body)
 }

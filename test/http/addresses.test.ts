@@ -103,7 +103,7 @@ describe.each(databases)('address lists on %s', (database) => {
     expect((await login('admin', '127.0.0.1')).body).toEqual(refusal)
   })
 
-  test('a client’s own word for its address does not count', async () => {
+  test('ASVS 4.1.3 a client’s own word for its address does not count', async () => {
     await start({ users: { ada: ['192.0.2.0/24'] } }, { options: { loginMetadataApps: ['CRM'] } })
     const reply = await host.http
       .post('/zato/sso/user/login')

@@ -148,14 +148,14 @@ describe.each(databases)("middleware on a host's routes on %s", (database) => {
       }
     })
 
-    test('a role that is taken away is gone on the next request', async () => {
+    test('ASVS 8.3.2 a role that is taken away is gone on the next request', async () => {
       await host.sso.user.updateuser({ actor, uid: 'seller', rolesnoselected: ['sales'] })
       expect((await get('/sales', bearer('seller'))).status).toBe(403)
       await host.sso.user.updateuser({ actor, uid: 'seller', roles: ['sales|XWR'] })
       expect((await get('/sales', bearer('seller'))).status).toBe(200)
     })
 
-    test('an account that is locked or rejected is refused on the next request, whoever proves it', async () => {
+    test('ASVS 8.3.2 an account that is locked or rejected is refused on the next request, whoever proves it', async () => {
       const userId = ids['bob'] ?? ''
       for (const headersOf of [() => bearer('bob'), () => cookie('bob')]) {
         const headers = headersOf()

@@ -50,7 +50,7 @@ describe.each(PLACES)(`accounts (${PLACE})`, (place) => {
     expect([tried.account, again.account]).toEqual([{}, {}])
   })
 
-  test('an id that nobody has is 404 to super-users and 403 to others, as is anybody else’s', async () => {
+  test('ASVS 8.2.2 an id that nobody has is 404 to super-users and 403 to others, as is anybody else’s', async () => {
     const { person, send, admin } = client
     const [ada, bob] = [await person(), await person()]
     const requests = [
@@ -253,7 +253,7 @@ describe.each(PLACES)(`accounts (${PLACE})`, (place) => {
     })
   })
 
-  test('sessions are listed and ended, one’s own and others’', async () => {
+  test('ASVS 7.4.5, 7.5.2 sessions are listed and ended, one’s own and others’', async () => {
     const { person, send, admin, host } = client
     const ada = await person()
     client.clock.now = later(1)

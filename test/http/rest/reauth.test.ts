@@ -9,7 +9,7 @@ const STALE = {
   body: { code: 'reauth_required' },
 }
 
-describe.each(DATABASE_PLACES)(`a fresh proof (${PLACE})`, (place) => {
+describe.each(DATABASE_PLACES)(`ASVS 7.5.1 a fresh proof (${PLACE})`, (place) => {
   let client: Client
   let proved: Date | undefined
   beforeAll(async () => {

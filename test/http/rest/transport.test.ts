@@ -58,7 +58,7 @@ describe.each(VERSIONS)('the rest dialect on %s', (version) => {
       )
     })
 
-    test('other methods are 405 with Allow, OPTIONS says what there is, HEAD is a GET', async () => {
+    test('ASVS 4.1.4 other methods are 405 with Allow, OPTIONS says what there is, HEAD is a GET', async () => {
       const { person, send } = client
       const ada = await person()
       const put = await send('PUT', '/me', { as: ada })
@@ -69,7 +69,7 @@ describe.each(VERSIONS)('the rest dialect on %s', (version) => {
       expect((await send('GET', '/no-such-path')).status).toBe(404)
     })
 
-    test('every reply is not to be stored and has the correlation id; a 401 says what is missing', async () => {
+    test('ASVS 14.3.2 every reply is not to be stored and has the correlation id; a 401 says what is missing', async () => {
       const { person, send } = client
       const ada = await person()
       const replies = [
@@ -152,7 +152,7 @@ describe.each(VERSIONS)('the rest dialect on %s', (version) => {
       expect(unknown).toEqual(problem(403, 'app_invalid'))
     })
 
-    test('a secret in the query string is refused like any other parameter that is not there', async () => {
+    test('ASVS 14.2.1 a secret in the query string is refused like any other parameter that is not there', async () => {
       const { person, send } = client
       const ada = await person()
       const reply = await send('PATCH', '/me?currentPassword=secret', { as: ada, body: { display_name: 'x' } })

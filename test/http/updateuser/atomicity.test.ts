@@ -45,7 +45,7 @@ const BAD: readonly (readonly [string, Wire, ReturnType<typeof invalid>])[] = [
   ['an unknown parameter', { nonsense: '1' }, invalid('nonsense', '/nonsense')],
 ]
 
-describe.each(databases)('one request is one transaction on %s', (database) => {
+describe.each(databases)('ASVS 2.3.3 one request is one transaction on %s', (database) => {
   describe.each(ARRANGEMENTS)('with the %s', (arrangement) => {
     let host: TestHost
     beforeAll(async () => {

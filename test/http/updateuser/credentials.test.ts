@@ -89,7 +89,7 @@ describe.each(databases)('who may use updateuser on %s', (database) => {
       expect(reply.headers).not.toHaveProperty('www-authenticate')
     })
 
-    test('an unknown user, a wrong password and a rejected account are one answer for the same work', async () => {
+    test('ASVS 6.3.8 an unknown user, a wrong password and a rejected account are one answer for the same work', async () => {
       const error = { parameter: null, pointer: '', code: 'credentials_invalid' }
       const replies = []
       for (const [user, pass] of [
@@ -129,7 +129,7 @@ describe.each(databases)('who may use updateuser on %s', (database) => {
       expect([reply.status, reply.body]).toEqual([400, refusal('ada', error)])
     })
 
-    test('an account with one-time codes is refused with user and pass, where no code can be sent', async () => {
+    test('ASVS 6.3.4 an account with one-time codes is refused with user and pass, where no code can be sent', async () => {
       for (const [parameters, headers] of [
         [{ user: 'coded', pass: PASSWORD }, {}],
         [{}, { Authorization: basic('coded', PASSWORD) }],
@@ -195,7 +195,7 @@ describe.each(databases)('who may use updateuser on %s', (database) => {
     await other.close()
   })
 
-  test('the first unknown user costs no more than the first known one', async () => {
+  test('ASVS 6.3.8 the first unknown user costs no more than the first known one', async () => {
     const { hasher, count } = countingHasher()
     const fresh = await startHost(database, { options: { password: { hasher } } })
     const start = { ...count }

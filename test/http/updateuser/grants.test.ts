@@ -206,7 +206,7 @@ describe.each(databases)('roles and authorisations on %s', (database) => {
       expect(await contentsOf(host)).toEqual(before)
     })
 
-    test.each(LISTS)('an id twice in %s is an error', async (list) => {
+    test.each(LISTS)('ASVS 2.2.3 an id twice in %s is an error', async (list) => {
       const ids = list === 'roles' ? ['a|R', 'a|W'] : ['a', 'a']
       const reply = await send(host, 'POST form', { ...ADMIN, uid: 'ada', [list]: ids })
       expect([reply.status, reply.body]).toEqual([

@@ -26,19 +26,22 @@ describe.each(databases)('methods of updateuser on %s', (database) => {
       await postOnly.close()
     })
 
-    test.each(['put', 'patch', 'delete'] as const)('%s changes nothing, however it is worded', async (method) => {
-      const before = await contentsOf(host)
-      for (const reply of [
-        await host.http[method](`${PATH}?${encoded(CHANGE)}`),
-        await host.http[method](PATH).type('form').send(encoded(CHANGE)),
-        await host.http[method](PATH).send(CHANGE),
-      ]) {
-        expect([reply.status, reply.body]).toEqual([405, NOT_ALLOWED])
-        expect(reply.headers['allow']).toBe('GET, POST')
-      }
-      expect(await contentsOf(host)).toEqual(before)
-      expect(await host.audit({ operation: 'updateuser' })).toEqual([])
-    })
+    test.each(['put', 'patch', 'delete'] as const)(
+      'ASVS 4.1.4 %s changes nothing, however it is worded',
+      async (method) => {
+        const before = await contentsOf(host)
+        for (const reply of [
+          await host.http[method](`${PATH}?${encoded(CHANGE)}`),
+          await host.http[method](PATH).type('form').send(encoded(CHANGE)),
+          await host.http[method](PATH).send(CHANGE),
+        ]) {
+          expect([reply.status, reply.body]).toEqual([405, NOT_ALLOWED])
+          expect(reply.headers['allow']).toBe('GET, POST')
+        }
+        expect(await contentsOf(host)).toEqual(before)
+        expect(await host.audit({ operation: 'updateuser' })).toEqual([])
+      },
+    )
 
     test('HEAD changes nothing, although GET would', async () => {
       const before = await contentsOf(host)
@@ -48,7 +51,7 @@ describe.each(databases)('methods of updateuser on %s', (database) => {
       expect(await host.audit({ operation: 'updateuser' })).toEqual([])
     })
 
-    test('OPTIONS says what there is', async () => {
+    test('ASVS 4.1.4 OPTIONS says what there is', async () => {
       const reply = await host.http.options(PATH)
       expect([reply.status, reply.text, reply.headers['allow']]).toEqual([204, '', 'GET, POST'])
     })

@@ -170,7 +170,7 @@ describe('replies of updateuser', () => {
     expect(reply.text.trimEnd().split('\n')).toHaveLength(1)
   })
 
-  test('every reply carries the correlation id of its audit record, and is not to be stored', async () => {
+  test('ASVS 14.3.2 every reply carries the correlation id of its audit record, and is not to be stored', async () => {
     const reply = await send(host, 'POST JSON', { ...ADMIN, uid: 'ada', displayName: 'Ada' })
     expect(reply.headers).toMatchObject({ 'cache-control': 'no-store', 'x-zato-cid': reply.body.cid })
     expect((await host.audit({ cid: reply.body.cid })).map(({ outcome }) => outcome)).toEqual(['ok'])

@@ -167,7 +167,7 @@ describe.each(Object.keys(EXPRESS) as (keyof typeof EXPRESS)[])('requests of upd
       expect([reply.status, await reply.json()]).toEqual([415, refusal(null, error)])
     })
 
-    test('a POST takes nothing from its query string, not even the password', async () => {
+    test('ASVS 14.2.1 a POST takes nothing from its query string, not even the password', async () => {
       const reply = await host.http.post(`${PATH}?${LOGIN}`).type('form').send('uid=ada')
       const error = { parameter: null, pointer: '', code: 'input_malformed' }
       expect([reply.status, reply.body]).toEqual([400, refusal(null, error)])

@@ -95,7 +95,7 @@ describe.each(databases)('what updateuser lets whom do on %s', (database) => {
       )
     })
 
-    test('a regular user who reaches for another is refused every parameter by name', async () => {
+    test('ASVS 8.2.2 a regular user who reaches for another is refused every parameter by name', async () => {
       await refused(
         { ...as('ada'), ...EVERYTHING },
         'bob',
@@ -183,7 +183,7 @@ describe.each(databases)('what updateuser lets whom do on %s', (database) => {
       await refused({ ...as('keepers'), attributes: { dept: 'x' } }, 'keepers', inAttributes('dept'))
     })
 
-    test('an ACL that is taken away is gone with the next request', async () => {
+    test('ASVS 8.3.2 an ACL that is taken away is gone with the next request', async () => {
       const actor = { via: 'code', name: 'test' } as const
       const parameters = { ...as('profiles'), uid: 'ada', displayName: 'once more' }
       expect((await send(host, 'POST form', parameters)).status).toBe(200)

@@ -308,7 +308,7 @@ describe.each(PLACES)(`accounts over the Zato dialect: ${PLACE}`, (place) => {
       expect(reply).toEqual(ok({ ...allFields(ada), password_expiry: shown }))
     })
 
-    describe('a regular user is refused, whatever he reaches for', () => {
+    describe('ASVS 8.2.2, 8.2.3 a regular user is refused, whatever he reaches for', () => {
       const REFUSALS = [
         {
           rule: 'another’s account',

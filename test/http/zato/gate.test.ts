@@ -117,7 +117,7 @@ describe.each(PLACES)(`the session gate: ${PLACE}`, (place) => {
       }
     })
 
-    test('what is stored of a session is not its token', async () => {
+    test('ASVS 7.2.3 what is stored of a session is not its token', async () => {
       const ada = await wire.person()
       const [{ ust_hash }] = await wire.host.database.db('sso_session').select().limit(1)
       expect(await asked(wire, ada, endpoint, { ust: ust_hash })).toEqual(
@@ -125,7 +125,7 @@ describe.each(PLACES)(`the session gate: ${PLACE}`, (place) => {
       )
     })
 
-    test('a session that has expired: E007001', async () => {
+    test('ASVS 7.4.1 a session that has expired: E007001', async () => {
       const ada = await wire.person()
       wire.clock.now = later(60 * MINUTE)
       const outcome = await asked(wire, ada, endpoint)

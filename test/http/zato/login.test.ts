@@ -84,7 +84,7 @@ describe.each(PLACES)(`POST /user/login: ${PLACE}`, (place) => {
     expect(statuses).toEqual([403, 200, 200])
   })
 
-  test('the token is not in the database', async () => {
+  test('ASVS 7.2.3 the token is not in the database', async () => {
     const ada = await wire.person()
     const rows = await wire.host.database.db('sso_session').select()
     expect(JSON.stringify(rows)).not.toContain(ada.ust)
@@ -189,7 +189,7 @@ describe.each(PLACES)(`POST /user/login: ${PLACE}`, (place) => {
       )
     })
 
-    test('a code works once; neither it nor an older one works again', async () => {
+    test('ASVS 6.5.1 a code works once; neither it nor an older one works again', async () => {
       const ada = await withCodes()
       await loggedIn(wire, ada, { totp_code: codeAt(START) })
       for (const steps of [0, -1]) {
@@ -561,7 +561,7 @@ describe.each(DATABASE_PLACES)('POST /user/login under other options: $database'
     for (const _ of [1, 2]) expect((await loggedIn(wire, ada, { totp_code: codeAt(START) })).reply).toEqual(opened)
   })
 
-  test('one code that is sent thrice at once opens one session', async () => {
+  test('ASVS 2.3.4, 6.5.1 one code that is sent thrice at once opens one session', async () => {
     const { verify, ...others } = fastHasher()
     let [expected, arrived] = [0, 0]
     let open: () => void = () => {}

@@ -62,7 +62,7 @@ describe.each(databases)('sessions of the Zato dialect on %s', (name) => {
     await lock(false)
   })
 
-  test('renewing puts off the end, up to the absolute lifetime, and is kept in the history', async () => {
+  test('ASVS 7.3.2 renewing puts off the end, up to the absolute lifetime, and is kept in the history', async () => {
     const start = now
     const ust = await host.login('bob')
     now = new Date(start.getTime() + 20 * MINUTE)
@@ -100,7 +100,7 @@ describe.each(databases)('sessions of the Zato dialect on %s', (name) => {
     now = start
   })
 
-  test('what a list names a session by does not open it', async () => {
+  test('ASVS 7.2.2 what a list names a session by does not open it', async () => {
     const ust = await host.login('bob')
     const { body } = await call('get', '/user/session/list', { ust })
     for (const { ust: named } of body.result) {
@@ -119,7 +119,7 @@ describe.each(databases)('sessions of the Zato dialect on %s', (name) => {
     expect(await list({ current_ust, target_ust, ust: current_ust })).toMatchObject(refused('E008002'))
   })
 
-  test('a session that is not used ends; one that is used lives on', async () => {
+  test('ASVS 7.3.1 a session that is not used ends; one that is used lives on', async () => {
     const start = now
     const [used, idle] = [await host.login('ada'), await host.login('bob')]
     now = new Date(start.getTime() + 20 * MINUTE)

@@ -50,7 +50,7 @@ describe.each(ROUTING_PLACES)(`methods and paths of the Zato dialect: ${PLACE}`,
   )
 
   test.each(UNLIKE)(
-    '$method $path is not there: 405 with Allow, and nothing is done',
+    'ASVS 4.1.4 $method $path is not there: 405 with Allow, and nothing is done',
     async ({ method, path, allow }) => {
       const ada = await wire.person()
       const rows = await rowsOf(wire.host)
@@ -94,7 +94,7 @@ describe.each(PLACES)(`the Zato dialect on the wire: ${PLACE}`, (place) => {
     expect(plain(reply)).toEqual(ok({ ust: expect.any(String) }))
   })
 
-  test('every reply is JSON, may not be cached, and carries its cid in a header, too', async () => {
+  test('ASVS 4.1.1, 14.3.2 every reply is JSON, may not be cached, and carries its cid in a header, too', async () => {
     const ada = await wire.person()
     const replies = [
       await wire.call('GET', '/user', { ust: ada.ust }),
@@ -167,7 +167,7 @@ describe.each(PLACES)(`the Zato dialect on the wire: ${PLACE}`, (place) => {
       expect(await wire.observe(ada.name, sent)).toEqual({ reply: refused('E008002'), ...untouched, audit: [] })
     })
 
-    test('serves POST /user, but names no one’s session', async () => {
+    test('ASVS 14.2.1 serves POST /user, but names no one’s session', async () => {
       const reply = await wire.call(
         'POST',
         '/user',
