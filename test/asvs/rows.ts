@@ -119,7 +119,12 @@ export const ROWS: readonly Row[] = [
     '`attributes`',
   ),
   row('8.2.1', 1, 'what is for super-users is refused to all others', ''),
-  row('8.2.2', 1, 'nobody else reaches an account that is not his', '`updateuser.permissions.attributes` and the like lend rights'),
+  row(
+    '8.2.2',
+    1,
+    'nobody else reaches an account that is not his',
+    '`updateuser.permissions.attributes` and the like lend rights',
+  ),
   row('8.2.3', 2, 'nor an attribute that the schema does not give him', '`attributes`, `hooks.authorizeUpdate`'),
   row('8.3.1', 1, 'that is decided in the core, for every dialect alike', ''),
   row('8.3.2', 1, 'locks and lost rights hold from the next request on', ''),

@@ -1,13 +1,15 @@
-import type { Server } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express5, { type Express } from 'express'
 import express4 from 'express4'
 import request from 'supertest'
 import { inject } from 'vitest'
 import { createSso, type Options, type Sso } from '../../src/index.ts'
+import { type Canaries, canaries, listening, listenToFunctions, listenToRequests } from './canaries.ts'
 import { emptied } from './contents.ts'
 import { createDatabase, type DatabaseName, type TestDatabase } from './databases.ts'
 import { type Arrangement, createMembers, ENCRYPTION_KEY, HOST_COLUMNS, type IdType, PASSWORD } from './members.ts'
+import { OTHER_TOTP_KEY, TOTP_KEY } from './one-time-codes.ts'
 
 export {
   ARRANGEMENTS,
@@ -18,6 +20,14 @@ export {
   type IdType,
   PASSWORD,
 } from './members.ts'
+
+/** Looked for in all that every host tells; tokens, and keys that the package makes, are, too. */
+const SECRETS = {
+  password: PASSWORD,
+  'encryption key': ENCRYPTION_KEY,
+  'TOTP key': TOTP_KEY,
+  'other TOTP key': OTHER_TOTP_KEY,
+} as const
 
 /** The databases that answer. */
 export const databases: readonly DatabaseName[] = inject('databases')
@@ -41,6 +51,11 @@ export interface TestHost {
   readonly login: (username: string, password?: string) => Promise<string>
   /** Rows of the audit trail, oldest first. */
   readonly audit: (where?: Readonly<Record<string, unknown>>) => Promise<readonly AuditRow[]>
+  /**
+   * Secrets, and what was told. Passwords, tokens and keys that tests of every host share are in it; a test adds its own.
+   */
+  readonly canaries: Canaries
+  /** Ends the host. @throws Error if it has told a secret: in the audit trail, to a sink, the log, in an error, a URL */
   readonly close: () => Promise<void>
 }
 
@@ -85,7 +100,9 @@ export async function startHost(name: DatabaseName, settings: HostSettings = {})
   const isUsed = settings.database !== undefined && (await emptied(settings.database))
   if (arrangement === 'host table' && !isUsed) await createMembers(database, idType)
   await settings.prepare?.(database)
-  const sso = createSso({
+  const watched = canaries()
+  for (const [kind, secret] of Object.entries(SECRETS)) watched.add(kind, secret)
+  const options: Options = {
     db: database.db,
     apps: ['CRM', 'Shop'],
     encryptionKeys: [ENCRYPTION_KEY],
@@ -94,7 +111,9 @@ export async function startHost(name: DatabaseName, settings: HostSettings = {})
     // Tests that are not about it send wrong passwords as often as they like.
     throttle: { enabled: false },
     ...settings.options,
-  })
+  }
+  const sso = createSso(listening(options, watched))
+  listenToFunctions(sso, watched)
   await sso.ready()
   await sso.user.createSuperUser({ data: { username: 'admin', password: PASSWORD } })
   for (const username of users) {
@@ -111,9 +130,8 @@ export async function startHost(name: DatabaseName, settings: HostSettings = {})
   app.use('/ddenterpriseapi', sso.updateuser)
   app.use('/account', sso.rest)
   // One listening server: supertest would otherwise open a port for every request.
-  const server = await new Promise<Server>((resolve) => {
-    const listening = app.listen(0, '127.0.0.1', () => resolve(listening))
-  })
+  const server = createServer(listenToRequests(app, watched))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 
   return {
     sso,
@@ -127,10 +145,17 @@ export async function startHost(name: DatabaseName, settings: HostSettings = {})
       const rows = await database.db('sso_audit').where(where).orderBy('id')
       return rows.map((row) => ({ ...row, changes: JSON.parse(row.changes) }))
     },
+    canaries: watched,
     close: async () => {
       await new Promise((resolve) => server.close(resolve))
       await sso.close()
+      const trail = `${options.tablePrefix ?? 'sso_'}audit`
+      if (await database.db.schema.hasTable(trail)) {
+        for (const row of await database.db(trail)) watched.tell('audit', row)
+      }
       if (!settings.database) await database.drop()
+      const leaks = watched.leaks()
+      if (leaks.length > 0) throw new Error(`Secrets were told.\n${leaks.join('\n')}`)
     },
   }
 }
