@@ -14,6 +14,7 @@ export interface Canaries {
   readonly leaks: () => readonly string[]
 }
 
+const TOKEN = /^[\w-]{43}$/
 // Shorter ones are in other words, too.
 const SHORTEST = 6
 /** No form of a stored password is anybody's to see. */
@@ -30,19 +31,29 @@ export function canaries(): Canaries {
     },
     tell: (place, one) => void told.push({ place, text: typeof one === 'string' ? one : textOf(one) }),
     leaks: () => {
-      // Digits alone are a part of many a number: whole words of them only.
-      const forms = [...secrets].map(([secret, kind]) => {
-        const found = /^\d+$/.test(secret)
-          ? (text: string) => new RegExp(`\\b${secret}\\b`).test(text)
-          : (text: string) => formsOf(secret).some((form) => text.includes(form))
-        return { kind, found }
-      })
-      forms.push({ kind: 'hash', found: (text) => HASH.test(text) })
+      const forms = [...secrets]
+        .filter(([secret]) => !TOKEN.test(secret))
+        .map(([secret, kind]) => ({ kind, has: finder(secret) }))
+      forms.push({ kind: 'hash', has: (text) => HASH.test(text) })
+      forms.push({ kind: 'token', has: (text) => tokensIn(text).some((token) => secrets.has(token)) })
       return told.flatMap(({ place, text }) =>
-        forms.filter(({ found }) => found(text)).map(({ kind }) => `${place}: ${kind}: ${text.slice(0, 2000)}`),
+        forms.filter(({ has }) => has(text)).map(({ kind }) => `${place}: ${kind}: ${text.slice(0, 2000)}`),
       )
     },
   }
+}
+
+function finder(secret: string): (text: string) => boolean {
+  // Digits alone are a part of many a number: whole words of them only.
+  if (/^\d+$/.test(secret)) return (text) => new RegExp(`\\b${secret}\\b`).test(text)
+  const forms = formsOf(secret)
+  return (text) => forms.some((form) => text.includes(form))
+}
+
+/** Whatever could be a token: hosts give out thousands, too many to be looked for one by one. */
+function tokensIn(text: string): readonly string[] {
+  const words = text.match(/[\w-]{43,}/g) ?? []
+  return words.flatMap((word) => Array.from({ length: word.length - 42 }, (_, start) => word.slice(start, start + 43)))
 }
 
 /** A secret as it is, and as it is written in JSON, in a URL and in a form. */
@@ -56,7 +67,9 @@ function formsOf(secret: string): readonly string[] {
 /** All that an error or a record has to show, with its causes. */
 function textOf(told: unknown): string {
   const json = told instanceof Error ? '' : JSON.stringify(told)
-  return `${json ?? ''}\n${inspect(told, { depth: 10, maxStringLength: null, maxArrayLength: null })}`
+  // A column may hold JSON of its own, which must not be escaped twice.
+  const texts = Object.values(told ?? {}).filter((value) => typeof value === 'string')
+  return `${json ?? ''}\n${texts.join('\n')}\n${inspect(told, { depth: 10, maxStringLength: null, maxArrayLength: null })}`
 }
 
 type Unlistened = Pick<Options, 'logger' | 'audit' | 'hooks'>
@@ -125,7 +138,11 @@ export function listenToRequests(app: RequestListener, { add, tell }: Canaries):
       if (res.statusCode >= 400) tell('reply', text)
       return (end as (...all: unknown[]) => ServerResponse).apply(this, given)
     } as typeof res.end
-    res.on('finish', () => tell('url', `${req.url} ${req.originalUrl ?? ''}`))
+    res.on('finish', () => {
+      const urls = `${req.url} ${req.originalUrl ?? ''}`
+      // Nothing but updateuser takes secrets there: elsewhere the client has told them, and was refused for it.
+      if (res.statusCode !== 400 || /updateuser/i.test(urls)) tell('url', urls)
+    })
     app(req, res)
   }
 }
