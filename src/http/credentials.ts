@@ -36,10 +36,17 @@ export async function hostCredentials({ config }: Edge, req: Request): Promise<C
  * @throws SsoError `cross_site`
  */
 export async function credentialsIn(edge: Edge, req: Request): Promise<Credentials | null> {
+  const ust = ustOf(req)
+  if (ust !== null) return { via: 'ust', ust }
   const bearer = bearerToken(req.get('Authorization'))
-  if (bearer !== null && isUst(bearer)) return { via: 'ust', ust: bearer }
   const host = await hostCredentials(edge, req)
   return host ?? (bearer === null ? null : { via: 'ust', ust: bearer })
+}
+
+/** The token of an `Authorization: Bearer` header that has the form of ours; null for any other. Proves nothing yet. */
+export function ustOf(req: Request): string | null {
+  const token = bearerToken(req.get('Authorization'))
+  return token !== null && isUst(token) ? token : null
 }
 
 function changes({ method }: Request): boolean {

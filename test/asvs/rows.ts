@@ -95,8 +95,8 @@ export const ROWS: readonly Row[] = [
   row(
     '7.2.4',
     1,
-    'every login makes a new token and takes none that is offered; the old one ends by `logout`',
-    'you: log out before you log in anew',
+    'every login makes a new token and takes none that is offered; in `sso.rest` it takes the place of the one sent along',
+    'you, in the other dialects: log out first',
   ),
   row('7.3.1', 2, 'sessions that are not used end, if you say so', '`session.inactivityMinutes`'),
   row('7.3.2', 2, 'sessions have an end, renewed ones too', '`session.lifetimeMinutes`, `session.absoluteMinutes`'),

@@ -9,7 +9,7 @@ import { refusedAtTheDoor } from '../../core/operation.ts'
 import type { Account, Reads } from '../../core/store.ts'
 import { SsoError } from '../../errors.ts'
 import { BodyReader } from '../body.ts'
-import { credentialsIn } from '../credentials.ts'
+import { credentialsIn, ustOf } from '../credentials.ts'
 import { type Edge, handle } from '../edge.ts'
 import { restFail } from './failures.ts'
 import { ifMatchOf, isNotModified, wantsMinimal } from './preconditions.ts'
@@ -28,6 +28,8 @@ export interface RestRequest {
   /** URL of the router. */
   readonly baseUrl: string
   readonly describe: Describe
+  /** Session token of the `Authorization` header, which proves nothing yet; null without one of our form. */
+  readonly ust: string | null
 }
 
 /** Makes the OpenAPI document for this router's URL. */
@@ -111,6 +113,7 @@ export function restHandler(edge: Edge, route: Route, describe: Describe): Reque
       },
       baseUrl: req.baseUrl,
       describe,
+      ust: ustOf(req),
     }
     if ('runOpen' in route) return send(req, res, route, await route.runOpen(request))
 

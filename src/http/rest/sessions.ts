@@ -12,10 +12,10 @@ export const SESSION_ROUTES: readonly Route[] = [
     method: 'post',
     path: '/login',
     operation: 'login',
-    summary: 'Opens a session for a username and password.',
+    summary: 'Opens a session for a username and password, in place of that whose token is sent along.',
     body: 'Login',
     reply: 'LoginResult',
-    async runOpen({ core, context, body }) {
+    async runOpen({ core, context, body, ust }) {
       const {
         username,
         password,
@@ -28,7 +28,10 @@ export const SESSION_ROUTES: readonly Route[] = [
         newPassword?: string
       }
       const claimed = { remoteAddr: null, userAgent: null }
-      return { body: await login(core, { context, username, password, totpCode, newPassword, claimed }) }
+      const session = await login(core, { context, username, password, totpCode, newPassword, claimed })
+      // Who proves himself anew goes on with the new token alone (ASVS 7.2.4).
+      if (ust !== null) await logout(core, ust, context)
+      return { body: session }
     },
   },
   {
