@@ -49,7 +49,9 @@ export async function refusedAtTheDoor<T>(
   } catch (error) {
     const isRefusal = error instanceof SsoError && error.kind === 'refusal'
     if (!isRefusal) throw error
-    return attempted(core, operation, context, () => Promise.reject(error))
+    // The application is checked later, and may be any text till then (ASVS 16.2.5).
+    const app = core.config.apps.find((name) => name === context.app) ?? null
+    return attempted(core, operation, { ...context, app }, () => Promise.reject(error))
   }
 }
 

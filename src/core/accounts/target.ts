@@ -1,7 +1,7 @@
 import { SsoError } from '../../errors.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
-import { identityFault, lineFault } from '../schema/text.ts'
+import { identityFault } from '../schema/text.ts'
 import type { Proof } from '../sessions/gate.ts'
 import type { Account } from '../store.ts'
 
@@ -41,7 +41,10 @@ async function lookUp(core: Core, target: Target, { actor, account }: Proof): Pr
   return another ? null : (found ?? null)
 }
 
-/** An id that nobody has, if it is fit for the audit record; null if not. */
+// Numbers, UUIDs, and ids of our own making.
+const ID = /^(-?\d{1,19}|[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}|zusr[\da-z]{1,60})$/i
+
+/** An id that nobody has, if it has the form of one; null for any other text, which may be a secret (ASVS 16.2.5). */
 export function recordableId(userId: string): string | null {
-  return userId.length <= 191 && lineFault(userId) === null ? userId : null
+  return ID.test(userId) ? userId : null
 }
