@@ -121,6 +121,36 @@ describe.each(databases)('accounts and proofs on %s', (database) => {
     })
   })
 
+  test('ASVS 6.3.8 nor can a locked account be told by its password, where `inform.locked` is off', async () => {
+    const silent = await startStage(database, { inform: { locked: false, notConfirmed: false } })
+    try {
+      await PASSWORD_PATHS['rest login']!(silent, 'nobody', 'wrong')
+      const shut = [
+        await person(silent, { is_locked: true }),
+        await person(silent, { sign_up_status: 'before_confirmation' }),
+      ]
+      const seen: unknown[] = []
+      for (const [path, enter] of Object.entries(PASSWORD_PATHS)) {
+        for (const { name } of shut) {
+          const answers: unknown[] = []
+          for (const [username, password] of [
+            [name, PASSWORD],
+            ['nobody-there', 'wrong'],
+          ] as const) {
+            const { verify } = silent.count
+            const answer = withoutCid(await enter(silent, username, password))
+            const work = silent.count.verify - verify
+            answers.push(JSON.parse(JSON.stringify({ answer, work }).replaceAll(username, 'who')))
+          }
+          if (JSON.stringify(answers[0]) !== JSON.stringify(answers[1])) seen.push([path, ...answers])
+        }
+      }
+      expect(seen).toEqual([])
+    } finally {
+      await silent.host.close()
+    }
+  })
+
   test('ASVS 6.3.7 a hook hears of a change of username, email, password and one-time codes', async () => {
     const ada = await person(stage)
     changes.length = 0

@@ -22,6 +22,8 @@ export interface Proof {
 interface Conditions {
   /** An expired password, or one that must change, does not keep its owner from changing it. */
   readonly changesOwnPassword?: boolean
+  /** Whether a password is the proof: a state that is not told then reads like a wrong password (ASVS 6.3.8). */
+  readonly byPassword?: boolean
   /** Where to read; default the store. */
   readonly reads?: Reads
 }
@@ -79,7 +81,7 @@ async function prove(
         if (values.is_totp_enabled) throw codeMissing(core)
       }
       const account = await verifyPassword(core, credentials, context, attempt, checkCode, reads)
-      checkOwner(core, account, context, conditions)
+      checkOwner(core, account, context, { ...conditions, byPassword: true })
       if (!conditions.changesOwnPassword) checkMustChange(core, account)
       return { actor: actorOf(account, 'password', null), account, authenticatedAt: context.now }
     }
@@ -115,7 +117,7 @@ export async function confirm(
   if (!account || !isApproved(account) || account.values.password !== proof.account?.values.password) {
     throw new SsoError('credentials_invalid')
   }
-  checkState(core, account, context, conditions)
+  checkState(core, account, context, { ...conditions, byPassword: true })
   return actorOf(account, 'password', null)
 }
 
@@ -134,8 +136,9 @@ export function checkState(core: Core, { values }: Account, { now }: Context, co
   const { inform } = core.config
   // Only the host's own program sets it, so what it says to whom is up to the host.
   if (!values.is_active) throw new SsoError('not_allowed')
-  if (values.is_locked) throw new SsoError(inform.locked ? 'account_locked' : 'not_allowed')
-  if (values.sign_up_status !== 'final') throw new SsoError(inform.notConfirmed ? 'sign_up_not_final' : 'not_allowed')
+  const untold = conditions.byPassword ? 'credentials_invalid' : 'not_allowed'
+  if (values.is_locked) throw new SsoError(inform.locked ? 'account_locked' : untold)
+  if (values.sign_up_status !== 'final') throw new SsoError(inform.notConfirmed ? 'sign_up_not_final' : untold)
   const isExpired = values.password_expiry !== null && now > values.password_expiry
   if (isExpired && !conditions.changesOwnPassword) {
     throw new SsoError(inform.passwordExpired ? 'password_expired' : 'not_allowed')

@@ -56,7 +56,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     const expiry = account.values.password_expiry
     const isExpired = expiry !== null && context.now > expiry
     const mayRenew = request.newPassword !== null
-    checkOwner(core, account, context, { changesOwnPassword: mayRenew })
+    checkOwner(core, account, context, { changesOwnPassword: mayRenew, byPassword: true })
     const aboutToExpire =
       expiry !== null && !isExpired && context.now > daysAfter(expiry, -core.config.password.aboutToExpireDays)
     if (aboutToExpire && !inform.passwordAboutToExpire) throw new SsoError('not_allowed')
