@@ -149,7 +149,12 @@ export const ROWS: readonly Row[] = [
   row('16.3.2', 2, 'so are refusals', '`audit.sinks`, `hooks.onDenied`'),
   row('16.3.3', 2, 'and what does not pass validation', '`audit.sinks`'),
   row('16.4.1', 2, 'records are encoded, so that none can forge another', '`audit.sinks`'),
-  row('16.4.2', 2, 'the audit trail is only ever added to', 'you: no right to change or delete rows of `sso_audit`'),
+  row(
+    '16.4.2',
+    2,
+    'records are sealed in a chain, so that it shows if one is changed, removed, inserted or moved',
+    '`audit.relay`; you: no right to change or delete rows of `sso_audit`',
+  ),
   row('16.5.1', 2, 'nothing of an unforeseen error but its correlation id', '`hooks.onError`'),
   row('16.5.2', 2, 'a sink that fails holds up nothing', '`audit.sinks`'),
   row(

@@ -68,8 +68,8 @@ describe.each(databases)('accounts and proofs on %s', (database) => {
 
   test('ASVS 6.3.2 the package makes no account by itself', async () => {
     const empty = await createDatabase(database)
+    const sso = createSso({ db: empty.db })
     try {
-      const sso = createSso({ db: empty.db })
       await sso.ready()
       expect(await empty.db('sso_user')).toEqual([])
       for (const username of ['admin', 'root', 'test', 'sso', 'guest']) {
@@ -77,6 +77,7 @@ describe.each(databases)('accounts and proofs on %s', (database) => {
         await expect(attempt).rejects.toMatchObject({ code: 'credentials_invalid' })
       }
     } finally {
+      await sso.close()
       await empty.drop()
     }
   })

@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
-import type { Options, Sso } from '../../src/index.ts'
+import type { AuditFunction, AuditSink, Options, Sso } from '../../src/index.ts'
 
 /** Where a host tells something, beside the replies that succeed. */
 type Place = 'audit' | 'sink' | 'log' | 'error' | 'reply' | 'url'
@@ -83,6 +83,11 @@ export function listening<T extends Unlistened>(options: T, { tell }: Canaries):
       tell(place, given[0])
       return take(...(given as never[]))
     }
+  const heardSink = (sink: AuditSink | AuditFunction): AuditSink | AuditFunction => {
+    if (typeof sink !== 'function') return { ...sink, deliver: heard('sink', sink.deliver.bind(sink)) as never }
+    // Its place in the trail is kept under its name.
+    return Object.defineProperty(heard('sink', sink) as AuditFunction, 'name', { value: sink.name })
+  }
   return {
     ...options,
     ...(logger && {
@@ -91,7 +96,7 @@ export function listening<T extends Unlistened>(options: T, { tell }: Canaries):
         error: (message: string) => heard('log', logger.error.bind(logger))(message),
       },
     }),
-    ...(audit?.sinks && { audit: { ...audit, sinks: audit.sinks.map((sink) => heard('sink', sink)) } }),
+    ...(audit?.sinks && { audit: { ...audit, sinks: audit.sinks.map(heardSink) } }),
     ...(hooks?.onError && {
       hooks: { ...hooks, onError: [hooks.onError].flat().map((hook) => heard('error', hook as never)) },
     }),
