@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { MOST_SEALED } from '../core/audit/chain.ts'
 import type { AuditEntry, AuditRecord } from '../core/audit/record.ts'
 import { type Codec, codecFor } from './codecs.ts'
 import type { Layout } from './layout.ts'
@@ -25,9 +26,6 @@ const COLUMNS = [
 // Knex takes no parameter for a limit; whoever wants fewer leaves the rest.
 const MOST_ROWS = 200
 const MOST_STRAYS = 1000
-
-/** Records that one seal has at most. */
-export const MOST_SEALED = 500
 
 /** Statements on the audit trail. Compiled once. */
 export class AuditStatements {

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { MOST_SEALED } from '../core/audit/chain.ts'
 import type { Layout } from './layout.ts'
 import { type Build, prepare, type Statement } from './statements.ts'
 
@@ -16,8 +17,8 @@ export const SEAL_COLUMNS = [
 /** Columns of a sink's place, as `placeIn` reads them. */
 export const PLACE_COLUMNS = ['name', 'delivered', 'owner', 'beat', 'failures'] as const
 
-/** Lists of ids are filled up to one of these lengths, so that few statements serve all. */
-const LENGTHS = [1, 10, 100, 500] as const
+/** Lists of ids are filled up to one of these lengths, so that few statements serve all: powers of two. */
+const LENGTHS = Array.from({ length: Math.log2(MOST_SEALED) + 1 }, (_, power) => 2 ** power)
 
 /** Statements on the trail as an outbox: its seals, and the places of the sinks. Compiled once. */
 export type OutboxStatements = ReturnType<typeof outboxStatements>

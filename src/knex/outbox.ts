@@ -1,4 +1,4 @@
-import { FIRST, type FullSeal, sealOf } from '../core/audit/chain.ts'
+import { FIRST, type FullSeal, type Link, sealOf } from '../core/audit/chain.ts'
 import type { Outbox, Place } from '../core/audit/outbox.ts'
 import { isTransient } from './failures.ts'
 import { marking, type OutboxStatements, PLACE_COLUMNS, SEAL_COLUMNS } from './outbox-statements.ts'
@@ -99,7 +99,7 @@ export async function placeOf(
   return placeIn((await runner.run(place, { name })).rows[0] ?? [])
 }
 
-async function sealOn(runner: Runner, { audit, outbox }: Open): Promise<'sealed' | 'nothing' | 'busy'> {
+async function sealOn(runner: Runner, { audit, outbox }: Open): Promise<Link | 'nothing' | 'busy'> {
   if (outbox.gate && (await runner.run(outbox.gate, {})).rows.length === 0) return 'busy'
   // In this order: what is not sealed is then no older than the head.
   const head = headIn((await runner.run(outbox.head, {})).rows[0])
@@ -119,7 +119,7 @@ async function sealOn(runner: Runner, { audit, outbox }: Open): Promise<'sealed'
   const ids = entries.map(({ id }) => id)
   const { statement, parameters } = marking(outbox, seal.number, ids)
   await runner.run(statement, parameters)
-  return 'sealed'
+  return { seal, entries }
 }
 
 /** Somebody else's seal is upon the same one. */

@@ -7,7 +7,8 @@ import { CONTENDERS, type Contender, type ContenderName, start } from './contend
 import { load } from './load.ts'
 
 const HELP = `Requests a second of PATCH /zato/sso/user, beside the same work written by hand on Express and Knex, and beside
-better-auth's update-user (which writes no audit row). Only the ratios mean something: rates are the machine's.
+better-auth's update-user (which writes no audit row). The package seals its records and delivers them to a file; table-only
+is the package without that. Only the ratios mean something: rates are the machine's.
 
 npm run bench -- [options]
   --database <name>    sqlite, mariadb or postgres; may be repeated. Default: all that answer
@@ -21,6 +22,7 @@ npm run bench -- [options]
   --help`
 
 const WARM_UP_SECONDS = 2
+const OTHERS = ['table-only', 'hand-written', 'better-auth'] as const
 
 interface Settings {
   readonly databases: readonly DatabaseName[]
@@ -137,13 +139,14 @@ function row(database: DatabaseName, results: Results, figure: keyof Measured): 
     const measured = results.get(name as ContenderName)
     return measured ? String(Math.round(median(measured.map((round) => round[figure])))) : '-'
   })
-  return [database, ...medians, ratio(results, figure, 'hand-written'), ratio(results, figure, 'better-auth')]
+  return [database, ...medians, ...OTHERS.map((other) => ratio(results, figure, other))]
 }
 
 function printTable(title: string, measured: ReadonlyMap<DatabaseName, Results>, figure: keyof Measured): void {
   const titles = Object.values(CONTENDERS).map((contender) => contender.title)
   const rows = [...measured].map(([database, results]) => row(database, results, figure))
-  const table = [['database', ...titles, 'ours / hand-written', 'ours / better-auth'], ...rows]
+  const ratios = OTHERS.map((other) => `ours / ${CONTENDERS[other].title}`)
+  const table = [['database', ...titles, ...ratios], ...rows]
   console.log(`\n${title}; medians, and the ratio's median (least-greatest) of the rounds`)
   for (const line of table) {
     const cells = line.map((cell, column) => {

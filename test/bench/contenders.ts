@@ -4,9 +4,10 @@ import { createDatabase, type DatabaseName, type TestDatabase } from '../support
 import { sendOnce } from './load.ts'
 import type { Listening, Settings } from './servers/protocol.ts'
 
-/** What is measured, and against what. */
+/** What is measured, and against what: `table-only` is the package without what comes after the audit row. */
 export const CONTENDERS = {
   package: { title: 'express-sso-users', table: 'sso_user', column: 'display_name', audits: true },
+  'table-only': { title: 'table only', table: 'sso_user', column: 'display_name', audits: true },
   'hand-written': { title: 'hand-written', table: 'sso_user', column: 'display_name', audits: true },
   'better-auth': { title: 'better-auth', table: 'user', column: 'name', audits: false },
 } as const

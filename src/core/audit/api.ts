@@ -1,11 +1,11 @@
 import { SsoError } from '../../errors.ts'
 import { callsOf, type Origin, startedFirst, text } from '../callers.ts'
 import type { Core } from '../core.ts'
-import { type AuditHead, FIRST } from './chain.ts'
+import { type AuditHead, FIRST, type Link } from './chain.ts'
 import { type AuditLine, linesOf } from './export.ts'
 import type { Outbox, Place } from './outbox.ts'
 import { recordOf } from './record.ts'
-import { type AuditFault, type AuditVerification, type Link, verifyChain } from './verify.ts'
+import { type AuditFault, type AuditVerification, verifyChain } from './verify.ts'
 
 /** How far behind a sink is. */
 export interface SinkLag {

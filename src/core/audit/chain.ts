@@ -22,6 +22,15 @@ export interface FullSeal extends Seal {
   readonly records: readonly SealedId[] | null
 }
 
+/** A seal, and the records that say that they are of it, by id. */
+export interface Link {
+  readonly seal: FullSeal
+  readonly entries: readonly AuditEntry[]
+}
+
+/** Records that one seal has at most. */
+export const MOST_SEALED = 512
+
 /** Id of a record, and its hash. */
 export type SealedId = readonly [id: number, hash: string]
 

@@ -1,4 +1,5 @@
-import type { FullSeal } from './chain.ts'
+import type { Link } from './chain.ts'
+import type { Links } from './links.ts'
 import type { Outbox, Place } from './outbox.ts'
 import type { AuditSink, SealedRecord } from './sink.ts'
 
@@ -24,6 +25,7 @@ const PERSIST_MS = 1000
 export class Courier {
   readonly #sink: AuditSink
   readonly #outbox: Outbox
+  readonly #links: Links
   readonly #owner: string
   readonly #settings: DeliverySettings
   readonly #report: (error: unknown) => void
@@ -40,12 +42,14 @@ export class Courier {
   constructor(
     sink: AuditSink,
     outbox: Outbox,
+    links: Links,
     owner: string,
     settings: DeliverySettings,
     report: (error: unknown) => void,
   ) {
     this.#sink = sink
     this.#outbox = outbox
+    this.#links = links
     this.#owner = owner
     this.#settings = settings
     this.#report = report
@@ -87,12 +91,12 @@ export class Courier {
   async #round(isForced: boolean): Promise<void> {
     if (!isForced && performance.now() < this.#retryAt) return
     const place = await this.#outbox.place(this.#sink.name)
-    if ((await this.#outbox.sealAfter(place.delivered)) === null) return
-    if (!this.#isFree(place)) return
+    const link = await this.#links.after(place.delivered)
+    if (!link || !this.#isFree(place)) return
     if (!(await this.#outbox.claim(place.name, place.beat, this.#owner))) return
 
-    const delivery = new Delivery(this.#sink, this.#outbox, this.#owner, this.#settings, place.delivered)
-    const error = await delivery.run().then(
+    const delivery = new Delivery(this.#sink, this.#outbox, this.#links, this.#owner, this.#settings, place.delivered)
+    const error = await delivery.run(link).then(
       () => null,
       (thrown: unknown) => ({ thrown }),
     )
@@ -144,38 +148,48 @@ class Delivery {
   delivered: number
   readonly #sink: AuditSink
   readonly #outbox: Outbox
+  readonly #links: Links
   readonly #owner: string
   readonly #settings: DeliverySettings
   #isOurs = true
   #persisted = performance.now()
 
-  constructor(sink: AuditSink, outbox: Outbox, owner: string, settings: DeliverySettings, delivered: number) {
+  constructor(
+    sink: AuditSink,
+    outbox: Outbox,
+    links: Links,
+    owner: string,
+    settings: DeliverySettings,
+    delivered: number,
+  ) {
     this.#sink = sink
     this.#outbox = outbox
+    this.#links = links
     this.#owner = owner
     this.#settings = settings
     this.delivered = delivered
   }
 
   /** @throws whatever the sink does */
-  async run(): Promise<void> {
+  async run(first: Link): Promise<void> {
     const beating = setInterval(() => this.#persist().catch(() => {}), (this.#settings.leaseSeconds * 1000) / 3)
     beating.unref()
     try {
-      for (;;) {
-        const seal = await this.#outbox.sealAfter(this.delivered)
-        if (!seal || !this.#isOurs) return
-        await this.#deliver(seal)
+      let link: Link | null = first
+      while (link && this.#isOurs) {
+        await this.#deliver(link)
+        link = await this.#links.after(this.delivered)
       }
     } finally {
       clearInterval(beating)
     }
   }
 
-  async #deliver(seal: FullSeal): Promise<void> {
+  async #deliver(link: Link): Promise<void> {
+    const { seal } = link
     const size = this.#sink.batchSize ?? 1
     const start = seal.number - seal.count
-    const records = await this.#recordsOf(seal)
+    const records = recordsOf(link)
     while (this.delivered < seal.number) {
       const batch = records.slice(this.delivered - start, this.delivered - start + size)
       // What has been removed from the trail cannot be given; `verifyAudit` tells of it.
@@ -185,7 +199,6 @@ class Delivery {
       if (performance.now() - this.#persisted > PERSIST_MS) await this.#persist()
       if (!this.#isOurs) return
     }
-    await this.#persist()
   }
 
   async #give(batch: readonly SealedRecord[]): Promise<void> {
@@ -207,18 +220,17 @@ class Delivery {
     }
   }
 
-  /** Records as they are now, with the hashes of when they were sealed. */
-  async #recordsOf({ number, records }: FullSeal): Promise<readonly (SealedRecord | null)[]> {
-    const entries = await this.#outbox.entriesOf(number)
-    const byId = new Map(entries.map((entry) => [entry.id, entry]))
-    return (records ?? []).map(([id, hash]) => {
-      const entry = byId.get(id)
-      return entry ? { ...entry, hash } : null
-    })
-  }
-
   async #persist(): Promise<void> {
     this.#persisted = performance.now()
     this.#isOurs = (await this.#outbox.advance(this.#sink.name, this.#owner, this.delivered)) && this.#isOurs
   }
+}
+
+/** Records as they are now, with the hashes of when they were sealed; null for those that are not there any more. */
+function recordsOf({ seal, entries }: Link): readonly (SealedRecord | null)[] {
+  const byId = new Map(entries.map((entry) => [entry.id, entry]))
+  return (seal.records ?? []).map(([id, hash]) => {
+    const entry = byId.get(id)
+    return entry ? { ...entry, hash } : null
+  })
 }

@@ -1,7 +1,7 @@
-import type { FullSeal } from './chain.ts'
+import type { FullSeal, Link } from './chain.ts'
 import type { AuditEntry } from './record.ts'
 import type { SealedRecord } from './sink.ts'
-import { type AuditVerification, type Link, verifyChain } from './verify.ts'
+import { type AuditVerification, verifyChain } from './verify.ts'
 
 /** A line of an export: a seal, then the records that it seals. */
 export type AuditLine = { readonly seal: FullSeal } | { readonly record: SealedRecord }

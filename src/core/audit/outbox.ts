@@ -1,4 +1,4 @@
-import type { AuditHead, FullSeal } from './chain.ts'
+import type { AuditHead, FullSeal, Link } from './chain.ts'
 import type { AuditEntry } from './record.ts'
 
 /** How far a sink has come. */
@@ -27,10 +27,10 @@ export interface Outbox {
   /** False once the host has closed its database for good. */
   readonly isOpen: () => boolean
   /**
-   * Seals the oldest unsealed records, some hundreds at a time. `busy`: another process is at it. No lock is held for
-   * longer than that takes, and a second seal upon the same one is refused by the database's index.
+   * Seals the oldest unsealed records, `MOST_SEALED` at most. `busy`: another process is at it. No lock is held for longer
+   * than that takes, and a second seal upon the same one is refused by the database's index.
    */
-  seal(): Promise<'sealed' | 'nothing' | 'busy'>
+  seal(): Promise<Link | 'nothing' | 'busy'>
   /** The end of the chain. */
   head(): Promise<AuditHead>
   unsealed(): Promise<Unsealed>

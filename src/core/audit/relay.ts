@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { MOST_SEALED } from './chain.ts'
 import { Courier, type DeliverySettings } from './courier.ts'
+import { Links } from './links.ts'
 import type { Outbox } from './outbox.ts'
 import type { AuditSink } from './sink.ts'
 
@@ -34,7 +36,8 @@ export function buildRelay(
   report: (error: unknown) => void,
 ): Relay {
   const owner = randomUUID()
-  const couriers = sinks.map((sink) => new Courier(sink, outbox, owner, settings, report))
+  const links = new Links(outbox)
+  const couriers = sinks.map((sink) => new Courier(sink, outbox, links, owner, settings, report))
   let isClosed = !settings.isActive
   let pause: NodeJS.Timeout | null = null
   let poll: NodeJS.Timeout | null = null
@@ -47,10 +50,15 @@ export function buildRelay(
       for (let refusals = 0; refusals < MOST_REFUSALS; ) {
         const outcome = await outbox.seal()
         if (outcome === 'nothing') return
-        if (outcome === 'sealed') continue
-        // Another process is at it, and may have begun too early to see what was committed here.
-        refusals += 1
-        await new Promise((resolve) => setTimeout(resolve, REFUSED_MS))
+        if (outcome === 'busy') {
+          // It may have begun too early to see what was committed here.
+          refusals += 1
+          await new Promise((resolve) => setTimeout(resolve, REFUSED_MS))
+          continue
+        }
+        links.add(outcome)
+        // The rest is younger than the call, and wakes the relay by itself.
+        if (outcome.entries.length < MOST_SEALED) return
       }
     })
     sealing = done.catch(() => {})

@@ -1,4 +1,4 @@
-import { type AuditHead, digest, FIRST, type FullSeal, hashOf, hashOfSeal } from './chain.ts'
+import { type AuditHead, digest, FIRST, type FullSeal, hashOf, hashOfSeal, type Link } from './chain.ts'
 import type { AuditEntry } from './record.ts'
 
 /** Something that is not as it was sealed. */
@@ -34,12 +34,6 @@ export interface AuditVerification {
   readonly pruned: number
   /** The end of the chain: kept elsewhere, it shows later whether the chain has been made anew. */
   readonly head: AuditHead
-}
-
-/** A seal, and the records that say that they are of it, by id. */
-export interface Link {
-  readonly seal: FullSeal
-  readonly entries: readonly AuditEntry[]
 }
 
 const MOST_FAULTS = 1000

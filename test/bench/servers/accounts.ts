@@ -1,18 +1,18 @@
 import type { Knex } from 'knex'
-import { createSso, type Sso } from '../../../src/index.ts'
+import { createSso, type Options, type Sso } from '../../../src/index.ts'
 import { type Call, NAME } from './protocol.ts'
 import { settings } from './serve.ts'
 
 const PASSWORD = 'correct horse battery'
 
 /** The package on a database. Passwords are not what is measured: they need no strong hash here. */
-export function openSso(db: Knex): Sso {
+export function openSso(db: Knex, audit: NonNullable<Options['audit']> = {}): Sso {
   const hasher = {
     hash: async (password: string) => `plain ${password}`,
     verify: async () => true,
     isOutdated: () => false,
   }
-  return createSso({ db, apps: ['CRM'], password: { hasher } })
+  return createSso({ db, apps: ['CRM'], password: { hasher }, audit })
 }
 
 /** Creates accounts, logs each in, and returns how each one's name is changed. */

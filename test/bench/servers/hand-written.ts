@@ -7,7 +7,7 @@ import { openDatabase, serve, settings } from './serve.ts'
 // checks on the way and the same rows at the end. Only what a session may do to its own account, only the profile.
 
 const db = openDatabase()
-const calls = await createAccounts(openSso(db))
+const calls = await createAccounts(openSso(db, { relay: false }))
 
 /** Longest value of each attribute that a user may change. */
 const EDITABLE = new Map([

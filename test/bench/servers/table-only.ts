@@ -1,0 +1,9 @@
+import express from 'express'
+import { createAccounts, openSso } from './accounts.ts'
+import { openDatabase, serve } from './serve.ts'
+
+const sso = openSso(openDatabase(), { relay: false })
+const calls = await createAccounts(sso)
+const app = express()
+app.use('/zato/sso', sso.zato)
+serve(app, calls)
