@@ -15,14 +15,15 @@ export class Seam {
     this.#usesTransactor = usesTransactor
   }
 
-  /** False once the host has destroyed its Knex instance. */
+  /** False as soon as the host destroys its Knex instance, which waits for what is under way. */
   isOpen(): boolean {
-    return Boolean(this.db.client.pool)
+    const { pool } = this.db.client
+    return Boolean(pool) && !pool.destroyed
   }
 
   /** Runs one statement on a connection of its own. */
   async run(statement: Statement, parameters: Parameters): Promise<Result> {
-    const connection = await this.db.client.acquireConnection()
+    const connection = await this.#acquire()
     try {
       return await this.#driver.execute(connection, statement, parameters)
     } finally {
@@ -36,7 +37,7 @@ export class Seam {
   }
 
   async #onConnection<T>(work: (runner: Runner, native: null) => Promise<T>): Promise<T> {
-    const connection: Connection = await this.db.client.acquireConnection()
+    const connection = await this.#acquire()
     try {
       await this.#driver.begin(connection)
     } catch (error) {
@@ -61,6 +62,12 @@ export class Seam {
       await this.#driver.afterBegin(connection)
       return work(this.#runnerOn(connection), native)
     })
+  }
+
+  /** A pool that is being destroyed would let whoever asks wait for its longest time. */
+  async #acquire(): Promise<Connection> {
+    if (!this.isOpen()) throw new Error('the database has been closed')
+    return this.db.client.acquireConnection()
   }
 
   #runnerOn(connection: Connection): Runner {

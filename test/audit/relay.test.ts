@@ -293,3 +293,26 @@ describe('audit.sinks', () => {
     )
   })
 })
+
+describe.each(databases)('a host on %s that closes its database and nothing else', (database) => {
+  test('hears of no fault, and can end', async () => {
+    const faults: unknown[] = []
+    const host = await startHost(database, {
+      options: {
+        password: { hasher: fastHasher() },
+        hooks: { onError: (error) => void faults.push(error) },
+        audit: { sinks: [() => {}] },
+      },
+    })
+    const { db } = host.database
+    // While the relay waits for a connection.
+    const held = await Promise.all(Array.from({ length: db.client.pool.max }, () => db.client.acquireConnection()))
+    const flushed = host.sso.flush()
+    const destroyed = db.destroy()
+    for (const connection of held) db.client.releaseConnection(connection)
+    await Promise.all([flushed, destroyed])
+    expect(faults).toEqual([])
+    db.initialize()
+    await host.close()
+  })
+})

@@ -87,16 +87,16 @@ function compileOnce(express: ExpressName, compiler: string, project: string): P
 
 // better-sqlite3 is built for the Node that installed it; the servers' drivers run on any.
 const servers = databases.filter((name) => name !== 'sqlite')
-const hosts = HOSTS.flatMap((express) => NAMES.map((name) => [name, express] as const))
+const expressOf = (index: number): ExpressName => (index % 2 === 0 ? 'express4' : 'express5')
+// Every consumer meets every database and both versions of Express, and each of those two meets the other.
 const runs = [
-  ...databases.flatMap((database) =>
-    hosts.map(([name, express]) => [name, express, process.versions.node, database] as const),
+  ...NAMES.flatMap((name, row) =>
+    databases.map((database, column) => [name, expressOf(row + column), process.versions.node, database] as const),
   ),
-  ...OTHER_NODES.flatMap((node) =>
-    hosts.flatMap(([name, express], index) => {
-      // In turn, so that every consumer and both versions of Express meet each of the servers.
-      const database = servers[index % servers.length]
-      return database === undefined ? [] : [[name, express, node, database] as const]
+  ...OTHER_NODES.flatMap((node, row) =>
+    NAMES.flatMap((name, column) => {
+      const database = servers[(row + column) % servers.length]
+      return database === undefined ? [] : [[name, expressOf(column), node, database] as const]
     }),
   ),
 ]
