@@ -58,7 +58,7 @@ export interface Options<Attrs extends object = HostAttributes> {
   readonly authenticate?: (
     req: Request,
   ) => HostIdentity | null | undefined | false | Promise<HostIdentity | null | undefined | false>
-  /** Origins, beside the host's own, that may change something with the host's cookies. Default none. */
+  /** Origins, beside the host's own, that may change something with what browsers add by themselves: the host's cookies, Basic. Default none. */
   readonly trustedOrigins?: readonly string[]
   /** Functions that take part in a change; each one function or a list. */
   readonly hooks?: Hooks<Knex.Transaction, Attrs>

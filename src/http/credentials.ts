@@ -59,6 +59,16 @@ function isAmbient(req: Request): boolean {
   return scheme === undefined || ['basic', 'digest', 'negotiate', 'ntlm'].includes(scheme)
 }
 
+/**
+ * Whether a browser says that another site has made it send this. Scripts, which say nothing, are not meant.
+ *
+ * @param trusted origins that may
+ */
+export function isFromAnotherSite(req: Request, trusted: readonly string[]): boolean {
+  const isKnown = req.get('Sec-Fetch-Site') !== undefined || req.get('Origin') !== undefined
+  return isKnown && !isSameSite(req, trusted)
+}
+
 /** Sec-Fetch-Site where the browser sends it, else Origin against Host. Without either, it is not known: no. */
 function isSameSite(req: Request, trusted: readonly string[]): boolean {
   const origin = req.get('Origin')

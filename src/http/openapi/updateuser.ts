@@ -99,7 +99,7 @@ function failuresOf(edge: Edge, isGet: boolean): Record<string, Response> {
     // Of the parameters and the credentials, which are of any kind here.
     ...(['input_malformed', 'input_missing'] as const),
     ...(isGet ? [] : (['input_too_large', 'media_type_unsupported'] as const)),
-    ...(['credentials_missing', 'credentials_ambiguous', 'credentials_invalid', 'totp_missing'] as const),
+    ...(['credentials_missing', 'credentials_ambiguous', 'credentials_invalid', 'totp_missing', 'cross_site'] as const),
     ...(['password_must_change', 'internal'] as const),
   ]
   const responses = byStatus(codes, (code) => UPDATEUSER[code]).map(([status, group]): [string, Response] => {

@@ -1,10 +1,11 @@
 import { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express'
 import { type UpdateuserParameters, updateuser } from '../../core/accounts/updateuser.ts'
 import type { Credentials } from '../../core/context.ts'
+import { refusedAtTheDoor } from '../../core/operation.ts'
 import { bearerToken } from '../../core/sessions/tokens.ts'
 import { type Issue, issue, issuesError, SsoError } from '../../errors.ts'
 import { BodyReader } from '../body.ts'
-import { basicOf } from '../credentials.ts'
+import { basicOf, isFromAnotherSite } from '../credentials.ts'
 import { type Edge, type EdgeConfig, handle, otherMethods } from '../edge.ts'
 import { updateuserFail, wantsText } from './failures.ts'
 import { fromBody, fromQuery, type Parameters, queryOf } from './parameters.ts'
@@ -38,6 +39,10 @@ export function updateuserRouter(edge: Edge): Router {
     const uid = values.get('uid')
     res.locals['ssoUid'] = uid
     const credentials = credentialsOf(parameters, req)
+    // Browsers add Basic by themselves.
+    if (basicOf(req) && isFromAnotherSite(req, config.trustedOrigins)) {
+      await refusedAtTheDoor(core, 'updateuser', context, () => Promise.reject(new SsoError('cross_site')))
+    }
     if (typeof uid !== 'string' || uid === '') {
       const named = faults.some(({ attribute }) => attribute === 'uid')
       throw oneError(named ? faults : [...faults, issue('uid', 'input_missing')])

@@ -56,6 +56,27 @@ describe.each(databases)('who may use updateuser on %s', (database) => {
       ])
     })
 
+    test.each([
+      ['Sec-Fetch-Site', { 'Sec-Fetch-Site': 'cross-site' }],
+      ['Origin', { Origin: 'https://evil.example' }],
+    ])('Basic that a browser adds for another site is refused (%s)', async (_, headers) => {
+      const authorization = { Authorization: basic('admin', PASSWORD), ...headers }
+      const reply = await send(host, form, { uid: 'ada', displayName: 'Forged' }, authorization)
+      expect([reply.status, reply.body.errors[0].code]).toEqual([403, 'cross_site'])
+      expect(await record(reply.body.cid)).toEqual([
+        { outcome: 'denied', error: 'cross_site', actor_name: null, actor_via: null },
+      ])
+      // Whoever sends user and pass means it.
+      const meant = await send(host, form, { ...ADMIN, uid: 'ada' }, headers)
+      expect([meant.status, meant.body]).toEqual([200, done('ada')])
+    })
+
+    test.each([['same-origin'], ['none']])('Basic from the same site is accepted (%s)', async (site) => {
+      const headers = { Authorization: basic('admin', PASSWORD), 'Sec-Fetch-Site': site }
+      const reply = await send(host, form, { uid: 'ada' }, headers)
+      expect([reply.status, reply.body]).toEqual([200, done('ada')])
+    })
+
     test('a session token', async () => {
       const headers = { Authorization: `Bearer ${await host.login('admin')}` }
       const reply = await send(host, form, { uid: 'ada' }, headers)
