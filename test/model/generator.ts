@@ -1,7 +1,7 @@
 import type { Caller, Channel, Fault, Operation, Request, Tagged, Terms } from './operations.ts'
 import type { Random } from './random.ts'
 import { customName, customValue, grants, newPassword, parameters, password, patch, unfitGrants, username } from './values.ts'
-import type { Account, Entry, World } from './world.ts'
+import type { Account, Entry, Values, World } from './world.ts'
 
 /** What operations are made from. */
 export interface Ground {
@@ -242,9 +242,11 @@ function termsFor({ random, tags }: Ground, kind: Request['kind'], { channel, ow
   }
 }
 
-/** What JSON can say. */
-function jsonFor<T>(channel: Channel, data: T): T {
-  return channel === 'code' ? data : JSON.parse(JSON.stringify(data))
+/** What JSON can say; on Zato's wire `user_id` is no attribute but the target. */
+function jsonFor(channel: Channel, data: Values): Values {
+  if (channel === 'code') return data
+  const { user_id: userId, ...others } = JSON.parse(JSON.stringify(data)) as Values
+  return channel === 'zato' || userId === undefined ? others : { ...others, user_id: userId }
 }
 
 function passwordFor({ random }: Ground, { channel, owner, isSuper, userId }: Parts, target: Account | null) {

@@ -11,12 +11,12 @@ const parts = ARRANGEMENTS.flatMap((arrangement) => [
   { arrangement, hasHook: false, title: arrangement },
   { arrangement, hasHook: true, title: `${arrangement} and a hook in transactions` },
 ])
-const cases = databases.flatMap((database) => parts.map((part) => ({ database, ...part })))
+const cases = databases.flatMap((database) => parts.map((how, part) => ({ database, ...how, part })))
 const share = Math.ceil(OPERATIONS / parts.length)
 
 describe(`${OPERATIONS} random operations on each database do what a model of the contracts does, MODEL_SEED=${SEED}`, () => {
-  test.each(cases)('$database, $title', { timeout: 300_000 }, async ({ database, arrangement, hasHook }) => {
-    const run = await Run.start({ database, arrangement, hasHook, seed: SEED, operations: share })
+  test.each(cases)('$database, $title', { timeout: 300_000 }, async ({ database, arrangement, hasHook, part }) => {
+    const run = await Run.start({ database, arrangement, hasHook, part, seed: SEED, operations: share })
     try {
       await run.all()
     } finally {

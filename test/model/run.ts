@@ -34,6 +34,8 @@ export interface Plan {
   /** Whether the host has a hook in transactions: they are Knex' own then. */
   readonly hasHook: boolean
   readonly seed: number
+  /** Tells runs of one seed apart. */
+  readonly part: number
   readonly operations: number
 }
 
@@ -106,7 +108,7 @@ export class Run {
     },
   ) {
     this.#plan = plan
-    this.#random = new Random(plan.seed)
+    this.#random = new Random(plan.seed + plan.part)
     this.#host = parts.host
     this.#faults = parts.faults
     this.#sinks = parts.sinks
