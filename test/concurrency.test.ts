@@ -109,6 +109,21 @@ describe.each(cases)('at once on %s, %s', (name, arrangement) => {
     }
   })
 
+  test('of two changes of a password that go by the same old one, one is made', async () => {
+    const currentUst = await host.login('bob')
+    const news = ['analytical engine', 'difference engine']
+    const change = (newPassword: string) =>
+      host.sso.user.changePassword({ currentUst, currentApp: 'CRM', oldPassword: PASSWORD, newPassword })
+    const settled = await Promise.allSettled(news.map(change))
+    const codes = settled.map((one) => (one.status === 'fulfilled' ? 'changed' : one.reason.code))
+    expect([...codes].sort()).toEqual(['changed', 'credentials_invalid'])
+    const [made, refused] = codes[0] === 'changed' ? news : [...news].reverse()
+    await expect(host.login('bob', refused)).rejects.toMatchObject({ code: 'credentials_invalid' })
+    await host.login('bob', made)
+    const records = await host.audit({ operation: 'change_password', target_name: 'bob' })
+    expect(records.map(({ outcome }) => outcome).sort()).toEqual(['denied', 'ok'])
+  })
+
   test('roles, authorisations and attributes that are given at once are all there', async () => {
     const gifts = Array.from({ length: 20 }, (_, index) => ({
       roles: [`role${index}|R`],

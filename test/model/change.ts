@@ -55,7 +55,8 @@ export function change(attempt: Attempt, request: Change): { reply: Reply; chang
   refuseIf(request.refusesEmpty && names.length === 0 && 'nothing_to_update')
   refuseIf(namingFault(names, isSelf, actor.isSuper))
   const provesPassword = extras.password !== undefined && isSelf && actor.via !== 'password'
-  refuseIf(provesPassword && extras.password?.old !== target.password && 'credentials_invalid')
+  const old = extras.password?.old ?? null
+  refuseIf(provesPassword && (old === null || old !== target.password) && 'credentials_invalid')
 
   refuseIf(names.map((name) => valueFault(name, data[name])).find((fault) => fault !== null))
   const wanted = Object.fromEntries(names.map((name) => [name, normal(name, data[name])]))

@@ -42,7 +42,9 @@ export class Faults {
   /** @param database nothing may have been asked of it yet */
   constructor(database: TestDatabase) {
     this.#database = database
-    const client = database.db.client as { acquireRawConnection(): Promise<object> }
+    const client = database.db.client as { acquireRawConnection(): Promise<object>; logger: object }
+    // Knex would tell of each connection that is cut off.
+    Object.assign(client.logger, { warn: () => {}, error: () => {} })
     const open = client.acquireRawConnection.bind(client)
     client.acquireRawConnection = async () => this.#watched(await open())
   }
@@ -90,7 +92,8 @@ export class Faults {
         if (fault.how === 'killed') {
           const killed = this.#kill(raw)
           if (typeof done !== 'function') return killed.then(() => original(...args))
-          return void killed.then(() => original(...args))
+          // mysql2's queries have a `then` that throws.
+          return void killed.then(() => void original(...args))
         }
         // A commit that fails leaves nothing behind.
         const ended = isCommit(textOf(args[0])) ? new Promise((resolve) => original('ROLLBACK', resolve)) : Promise.resolve()

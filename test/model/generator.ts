@@ -1,7 +1,7 @@
 import type { Caller, Channel, Fault, Operation, Request, Tagged, Terms } from './operations.ts'
 import type { Random } from './random.ts'
 import { customName, customValue, grants, newPassword, parameters, password, patch, unfitGrants, username } from './values.ts'
-import type { Account, Entry, Values, World } from './world.ts'
+import { type Account, canEnter, type Entry, type Values, type World } from './world.ts'
 
 /** What operations are made from. */
 export interface Ground {
@@ -70,11 +70,13 @@ const MOST_ACCOUNTS = 14
  */
 export function generate(ground: Ground, about: string | null = null): Operation {
   const { random, world } = ground
+  const open = [...world.sessions.values()].filter(({ expires }) => expires > ground.now).length
+  const few = open < 6 ? { login: 40 } : {}
   const crowd = world.accounts.size >= MOST_ACCOUNTS ? { create: 1, delete: 5 } : {}
   // Those who are kept out are let in again, or soon nobody could do anything.
   const shutOut = [...world.accounts.values()].filter(({ values }) => values['approval_status'] !== 'approved' || values['is_locked'])
   const rescue = shutOut.length > world.accounts.size / 3 ? { unlock: 20, approve: 20 } : {}
-  const kind = random.weighted({ ...WEIGHTS, ...crowd, ...rescue })
+  const kind = random.weighted({ ...WEIGHTS, ...few, ...crowd, ...rescue })
   const caller = callerFor(ground, kind)
   const owner = ownerOf(ground, caller)
   const isSuper = caller.via === 'code' || owner?.values['is_super_user'] === true
@@ -87,9 +89,11 @@ export function generate(ground: Ground, about: string | null = null): Operation
 
 const ONLY_BY_ID = ['lock', 'unlock', 'approve', 'reject', 'delete', 'grants', 'revert']
 
-function callerFor({ random, world, lostTokens }: Ground, kind: Request['kind']): Caller {
+function callerFor({ random, world, lostTokens, now }: Ground, kind: Request['kind']): Caller {
   if (kind === 'login') return { via: 'nobody' }
-  const sessions = [...world.sessions.values()]
+  const all = [...world.sessions.values()]
+  const alive = all.filter(({ expires, userId }) => expires > now && canEnter(world.accounts.get(userId)?.values ?? {}))
+  const sessions = alive.length > 0 && !random.oneIn(12) ? alive : all
   const isSuper = (id: string) => world.accounts.get(id)?.values['is_super_user'] === true
   const supers = sessions.filter(({ userId }) => isSuper(userId))
   const isManaging = ONLY_BY_ID.includes(kind) || kind === 'create'

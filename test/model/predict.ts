@@ -140,6 +140,8 @@ function changeOf(attempt: Attempt, operation: Changing): Change {
       const { new: password, old, days, mustChange } = operation
       return {
         ...common,
+        // In `rest` one member is the old password and the proof alike.
+        terms: { ...operation, currentPassword: old },
         data: mustChange === null ? {} : { password_must_change: mustChange },
         setsPassword: true,
         prepare: (actor) => ({ password: { new: password, old, days: actor.isSuper ? days : null } }),

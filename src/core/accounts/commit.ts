@@ -5,6 +5,7 @@ import type { Actor, Context } from '../context.ts'
 import type { Core } from '../core.ts'
 import { applyGrants, hasGrants } from '../grants/edits.ts'
 import type { Change } from '../hooks.ts'
+import { matches } from '../passwords/verify.ts'
 import { wholeUser } from '../schema/access.ts'
 import type { StoredUser } from '../schema/user.gen.ts'
 import { confirm } from '../sessions/gate.ts'
@@ -40,7 +41,7 @@ export interface Committed {
 function tryCommit(
   core: Core,
   request: UpdateRequest,
-  { proof, target, columns: wanted, merges, extras, precondition }: Proposal,
+  { proof, target, columns: wanted, merges, extras, precondition, provedBy }: Proposal,
   { locks, confirms }: { locks: boolean; confirms: boolean },
 ): Promise<Committed | null> {
   const { operation, credentials, context, demands = {} } = request
@@ -54,6 +55,8 @@ function tryCommit(
       : proof.actor
     // Rights that were lost since the proposal was made (ASVS 8.3.2). Delegated ones rest on ACLs read just before.
     if (proof.actor.isSuperUser && !actor.isSuperUser) throw new SsoError('super_user_required')
+
+    if (provedBy !== null) await confirmPassword(core, account, target, provedBy)
 
     await demands.precondition?.(account, transaction)
     await precondition?.(account, transaction)
@@ -82,6 +85,17 @@ function tryCommit(
     if (changes.length > 0) await core.hooks.within(change, transaction.native)
     return { change, after, keepsCurrent }
   })
+}
+
+/**
+ * Of two changes at once the second must not go by a password that the first has replaced. Another hash of the same
+ * password, which a login may have made, is no change.
+ *
+ * @throws SsoError `credentials_invalid`
+ */
+async function confirmPassword(core: Core, account: Account, verified: Account, password: string): Promise<void> {
+  if (account.values.password === verified.values.password) return
+  if (!(await matches(core, account, password))) throw new SsoError('credentials_invalid')
 }
 
 /** What the row that is locked holds may differ from what the patch was merged with before. */

@@ -78,6 +78,8 @@ export interface Proposal {
   readonly merges: Values
   readonly extras: Extras
   readonly precondition: Demands['precondition']
+  /** The present password, where it was what allowed the change: it must be that still when it is written. Else null. */
+  readonly provedBy: string | null
 }
 
 /** Who, on what, whether he may, whether it is valid: everything that can be known before the transaction. */
@@ -121,6 +123,7 @@ export async function propose(core: Core, request: UpdateRequest, attempt: Attem
     target,
     extras,
     precondition,
+    provedBy: provesPassword ? (extras.password?.oldPassword ?? null) : null,
     asked: Object.keys(values),
     columns: { ...password, ...values },
     merges: Object.fromEntries(Object.entries(merges).filter(remains)),
