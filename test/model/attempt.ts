@@ -84,7 +84,15 @@ export function authenticate(attempt: Attempt, setsPassword = false): Actor {
   checkApp(attempt)
   const admit = (account: Account, via: Actor['via'], ust: string | null, provedAt: number | null): Actor => {
     const { username, is_super_user } = account.values
-    const actor = { via, id: account.id, name: String(username), isSuper: is_super_user === true, ust, account, provedAt }
+    const actor = {
+      via,
+      id: account.id,
+      name: String(username),
+      isSuper: is_super_user === true,
+      ust,
+      account,
+      provedAt,
+    }
     if (via !== 'password') attempt.actor = actor
     checkState(account, now, setsPassword)
     if (via === 'password' && account.values['password_must_change'] && !setsPassword) {

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Actor, type Attempt, authenticate, checkState, Refusal, refuseIf, revoke } from './attempt.ts'
-import { type CustomEdit, customised, type GrantPatch, granted, grantChanges } from './lists.ts'
+import { type CustomEdit, customised, type GrantPatch, grantChanges, granted } from './lists.ts'
 import type { Reply, Terms } from './operations.ts'
 import {
-  accountNamed,
   ATTRIBUTES,
+  accountNamed,
   namingFault,
   normal,
   passwordFault,
@@ -48,7 +48,9 @@ export function change(attempt: Attempt, request: Change): { reply: Reply; chang
   refuseIf(!isSelf && !actor.isSuper && 'super_user_required')
   if (!isSelf && actor.account) {
     checkState(actor.account, now)
-    refuseIf(actor.via === 'password' && actor.account.values['password_must_change'] === true && 'password_must_change')
+    refuseIf(
+      actor.via === 'password' && actor.account.values['password_must_change'] === true && 'password_must_change',
+    )
   }
   const { data = request.data } = extras
   const names = Object.keys(data)

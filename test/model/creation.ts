@@ -10,10 +10,7 @@ const NAMES = ['display_name', 'first_name', 'middle_name', 'last_name']
 const MAY_BE_EMPTY = [...NAMES, 'email', 'totp_key', 'totp_label', 'password']
 
 /** A new account (contract section 8.4). @throws Refusal */
-export function createAccount(
-  attempt: Attempt,
-  operation: Of<'create'>,
-): { reply: Reply; changes: readonly Edit[] } {
+export function createAccount(attempt: Attempt, operation: Of<'create'>): { reply: Reply; changes: readonly Edit[] } {
   const { world, now, learned, settings } = attempt
   if (operation.channel === 'zato') checkApp(attempt)
   const data = operation.channel === 'zato' ? zatoCreation(operation.data) : operation.data

@@ -96,7 +96,9 @@ export class Faults {
           return void killed.then(() => void original(...args))
         }
         // A commit that fails leaves nothing behind.
-        const ended = isCommit(textOf(args[0])) ? new Promise((resolve) => original('ROLLBACK', resolve)) : Promise.resolve()
+        const ended = isCommit(textOf(args[0]))
+          ? new Promise((resolve) => original('ROLLBACK', resolve))
+          : Promise.resolve()
         const error = this.#errorOf(fault)
         if (typeof done !== 'function') return ended.then(() => Promise.reject(error))
         return void ended.then(() => done(error))

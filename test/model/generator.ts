@@ -1,6 +1,16 @@
 import type { Caller, Channel, Fault, Operation, Request, Tagged, Terms } from './operations.ts'
 import type { Random } from './random.ts'
-import { customName, customValue, grants, newPassword, parameters, password, patch, unfitGrants, username } from './values.ts'
+import {
+  customName,
+  customValue,
+  grants,
+  newPassword,
+  parameters,
+  password,
+  patch,
+  unfitGrants,
+  username,
+} from './values.ts'
 import { type Account, canEnter, type Entry, type Values, type World } from './world.ts'
 
 /** What operations are made from. */
@@ -61,6 +71,15 @@ const OVER: Readonly<Partial<Record<Request['kind'], readonly Channel[]>>> = {
   updateuser: ['updateuser'],
   revert: ['rest'],
 }
+/** What two at once on one account are made of. */
+const CLASHING = {
+  ...WEIGHTS,
+  update: 50,
+  password: 15,
+  attributes: 15,
+  grants: 10,
+  create: 0,
+}
 const MOST_ACCOUNTS = 14
 
 /**
@@ -74,10 +93,12 @@ export function generate(ground: Ground, about: string | null = null): Operation
   const few = open < 6 ? { login: 40 } : {}
   const crowd = world.accounts.size >= MOST_ACCOUNTS ? { create: 1, delete: 5 } : {}
   // Those who are kept out are let in again, or soon nobody could do anything.
-  const shutOut = [...world.accounts.values()].filter(({ values }) => values['approval_status'] !== 'approved' || values['is_locked'])
+  const shutOut = [...world.accounts.values()].filter(
+    ({ values }) => values['approval_status'] !== 'approved' || values['is_locked'],
+  )
   const rescue = shutOut.length > world.accounts.size / 3 ? { unlock: 20, approve: 20 } : {}
-  const kind = random.weighted({ ...WEIGHTS, ...few, ...crowd, ...rescue })
-  const caller = callerFor(ground, kind)
+  const kind = random.weighted(about === null ? { ...WEIGHTS, ...few, ...crowd, ...rescue } : CLASHING)
+  const caller = callerFor(ground, kind, about)
   const owner = ownerOf(ground, caller)
   const isSuper = caller.via === 'code' || owner?.values['is_super_user'] === true
   const userId = about ?? targetFor(ground, isSuper, owner, kind)
@@ -89,8 +110,10 @@ export function generate(ground: Ground, about: string | null = null): Operation
 
 const ONLY_BY_ID = ['lock', 'unlock', 'approve', 'reject', 'delete', 'grants', 'revert']
 
-function callerFor({ random, world, lostTokens, now }: Ground, kind: Request['kind']): Caller {
+function callerFor({ random, world, lostTokens, now }: Ground, kind: Request['kind'], about: string | null): Caller {
   if (kind === 'login') return { via: 'nobody' }
+  // Two at once mean something only where both may do what they want.
+  if (about !== null && kind !== 'renew' && kind !== 'logout' && random.oneIn(2)) return { via: 'code' }
   const all = [...world.sessions.values()]
   const alive = all.filter(({ expires, userId }) => expires > now && canEnter(world.accounts.get(userId)?.values ?? {}))
   const sessions = alive.length > 0 && !random.oneIn(12) ? alive : all
@@ -115,7 +138,11 @@ function callerFor({ random, world, lostTokens, now }: Ground, kind: Request['ki
   if (via === 'host') return { via, userId: account.id }
   if (via === 'password') {
     const isRight = account.password !== null && !random.oneIn(8)
-    return { via, username: String(account.values['username']), password: isRight ? (account.password ?? '') : 'wrong one' }
+    return {
+      via,
+      username: String(account.values['username']),
+      password: isRight ? (account.password ?? '') : 'wrong one',
+    }
   }
   return via === 'code' ? { via } : { via: 'nobody' }
 }
@@ -129,10 +156,17 @@ function ownerOf({ world }: Ground, caller: Caller): Account | null {
 }
 
 /** Id of the account that is meant; null for the caller's own. */
-function targetFor({ random, world }: Ground, isSuper: boolean, owner: Account | null, kind: Request['kind']): string | null {
+function targetFor(
+  { random, world }: Ground,
+  isSuper: boolean,
+  owner: Account | null,
+  kind: Request['kind'],
+): string | null {
   const ids = [...world.accounts.keys()]
   const own = owner?.id ?? random.pick(ids)
-  const whom = random.weighted(isSuper ? { self: 1, own: 1, any: 8, unknown: 0.5 } : { self: 6, own: 1.5, any: 2, unknown: 0.5 })
+  const whom = random.weighted(
+    isSuper ? { self: 1, own: 1, any: 8, unknown: 0.5 } : { self: 6, own: 1.5, any: 2, unknown: 0.5 },
+  )
   if (whom === 'unknown') return '999999'
   const mayBeSelf = owner !== null && !ONLY_BY_ID.includes(kind)
   if (whom === 'self') return mayBeSelf ? null : own
@@ -171,7 +205,10 @@ function requestFor(ground: Ground, kind: Request['kind'], parts: Parts): Reques
   const terms = termsFor(ground, kind, parts, id)
   switch (kind) {
     case 'login': {
-      const account = userId === null ? random.pick([...world.accounts.values()]) : (target ?? random.pick([...world.accounts.values()]))
+      const account =
+        userId === null
+          ? random.pick([...world.accounts.values()])
+          : (target ?? random.pick([...world.accounts.values()]))
       const isRight = account.password !== null && !random.oneIn(6)
       const name = random.oneIn(15) ? username(random) : String(account.values['username'])
       const renews = account.values['password_must_change'] === true || random.oneIn(10)
@@ -200,11 +237,18 @@ function requestFor(ground: Ground, kind: Request['kind'], parts: Parts): Reques
       }
     }
     case 'grants':
-      return { kind, userId: id, patch: channel === 'code' && random.oneIn(15) ? unfitGrants(random) : grants(random), ...terms, ifMatch: null }
+      return {
+        kind,
+        userId: id,
+        patch: channel === 'code' && random.oneIn(15) ? unfitGrants(random) : grants(random),
+        ...terms,
+        ifMatch: null,
+      }
     case 'attributes':
       return { kind, userId, ...customsFor(ground, channel), ...terms, ifMatch: null }
     case 'updateuser': {
-      const uid = userId === '999999' ? 'nobody of this name' : String((target ?? owner)?.values['username'] ?? 'nobody')
+      const uid =
+        userId === '999999' ? 'nobody of this name' : String((target ?? owner)?.values['username'] ?? 'nobody')
       return { kind, uid, parameters: parameters(random, isSuper), isGet: random.oneIn(2) }
     }
     case 'end session': {
@@ -233,7 +277,12 @@ function requestFor(ground: Ground, kind: Request['kind'], parts: Parts): Reques
 }
 
 /** Terms that the channel has. */
-function termsFor({ random, tags }: Ground, kind: Request['kind'], { channel, owner, caller }: Parts, id: string): Terms {
+function termsFor(
+  { random, tags }: Ground,
+  kind: Request['kind'],
+  { channel, owner, caller }: Parts,
+  id: string,
+): Terms {
   const isRest = channel === 'rest'
   const hasTag = isRest || (channel === 'code' && (kind === 'update' || kind === 'revert'))
   const canRehearse = isRest || (channel === 'code' && ['update', 'create', 'revert'].includes(kind))
@@ -286,7 +335,15 @@ function customsFor({ random }: Ground, channel: Channel) {
     }
   })
   // An empty name would be none at all on Zato's wire.
-  return { mode, items: channel === 'zato' ? items.filter(({ name }) => name !== '').concat(items.every(({ name }) => name === '') ? [{ name: 'lang', value: 1 }] : []) : items }
+  return {
+    mode,
+    items:
+      channel === 'zato'
+        ? items
+            .filter(({ name }) => name !== '')
+            .concat(items.every(({ name }) => name === '') ? [{ name: 'lang', value: 1 }] : [])
+        : items,
+  }
 }
 
 function recordFor({ random, trail }: Ground, id: string): string | null {

@@ -46,9 +46,7 @@ function orderly(rights: string): string {
 export function grantChanges(before: Account, after: Account): Edit[] {
   const [from, to] = [grantLists(before), grantLists(after)]
   return Object.keys(from).flatMap((attribute) =>
-    isDeepStrictEqual(from[attribute], to[attribute])
-      ? []
-      : [{ attribute, from: from[attribute], to: to[attribute] }],
+    isDeepStrictEqual(from[attribute], to[attribute]) ? [] : [{ attribute, from: from[attribute], to: to[attribute] }],
   )
 }
 

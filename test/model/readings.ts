@@ -118,7 +118,8 @@ function areLists(parameters: Values): boolean {
     [listIn(parameters, 'groupacls'), listIn(parameters, 'groupaclsnoselected')],
   ] as const
   return (
-    roles.every(([, rights]) => isRights(rights)) && pairs.every(([given, taken]) => !given.some((id) => taken.includes(id)))
+    roles.every(([, rights]) => isRights(rights)) &&
+    pairs.every(([given, taken]) => !given.some((id) => taken.includes(id)))
   )
 }
 

@@ -1,7 +1,7 @@
-import { type Outcome, listed, type Resolved } from './functions.ts'
+import { listed, type Outcome, type Resolved } from './functions.ts'
 import type { Operation, Reply } from './operations.ts'
-import type { Values } from './world.ts'
 import type { Wire, WireReply } from './wire.ts'
+import type { Values } from './world.ts'
 
 /** Carries an operation out over HTTP. */
 export function overHttp(wire: Wire, operation: Operation, cid: string, ids: Resolved): Promise<Outcome> {
@@ -124,7 +124,8 @@ function restSays(kind: Operation['kind'], body: WireReply['body']): Partial<Rep
 }
 
 function restRequest(operation: Operation, { sessionId, auditId }: Resolved): readonly [string, string, unknown?] {
-  const whose = 'userId' in operation && operation.userId !== null ? `/users/${encodeURIComponent(operation.userId)}` : '/me'
+  const whose =
+    'userId' in operation && operation.userId !== null ? `/users/${encodeURIComponent(operation.userId)}` : '/me'
   const proof =
     'currentPassword' in operation && operation.currentPassword !== null
       ? { currentPassword: operation.currentPassword }
@@ -147,7 +148,11 @@ function restRequest(operation: Operation, { sessionId, auditId }: Resolved): re
     case 'password': {
       const { old, new: newPassword, days, mustChange } = operation
       const given = { currentPassword: old, newPassword, expiryDays: days, mustChange }
-      return ['PUT', `${whose}/password`, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null))]
+      return [
+        'PUT',
+        `${whose}/password`,
+        Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)),
+      ]
     }
     case 'lock':
       return ['PUT', `${whose}/lock`]
@@ -185,7 +190,8 @@ async function inUpdateuser(wire: Wire, operation: Operation, cid: string): Prom
   }
   const who = caller.via === 'password' ? { user: caller.username, pass: caller.password } : {}
   const sent = { ...who, uid, ...parameters }
-  const query = () => new URLSearchParams(Object.entries(sent).map(([name, value]): [string, string] => [name, written(value)]))
+  const query = () =>
+    new URLSearchParams(Object.entries(sent).map(([name, value]): [string, string] => [name, written(value)]))
   const { status, body } = isGet
     ? await wire.send('GET', `/ddenterpriseapi/updateuser?${query()}`, headers)
     : await wire.send('POST', '/ddenterpriseapi/updateuser', headers, sent)

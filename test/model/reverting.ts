@@ -21,7 +21,9 @@ export function revertOf(attempt: Attempt, { record }: Of<'revert'>, actor: Acto
   refuseIf((entry.outcome !== 'ok' || isWhole || changes.length === 0) && 'change_irrevocable')
   refuseIf(changes.some(isUnclear) && 'change_irrevocable')
 
-  const [values, expiries] = [VALUE, EXPIRY].map((prefix) => changes.filter(({ attribute }) => attribute.startsWith(prefix)))
+  const [values, expiries] = [VALUE, EXPIRY].map((prefix) =>
+    changes.filter(({ attribute }) => attribute.startsWith(prefix)),
+  )
   const grants = changes.filter(({ attribute }) => GRANTS.includes(attribute))
   const attributes = changes.filter((change) => ![...(values ?? []), ...(expiries ?? []), ...grants].includes(change))
   const custom = customBack(values ?? [], expiries ?? [])

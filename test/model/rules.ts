@@ -93,7 +93,8 @@ export function valueFault(name: string, value: unknown): string | null {
   if (name === 'totp_key') return /^[A-Z2-7]{16,64}$/.test(value) ? null : 'input_invalid'
   if (name === 'username') return usernameFault(value)
   if (CONTROL.test(value)) return 'input_invalid'
-  if (name === 'email') return value.length > 254 ? 'email_too_long' : /^\w+@\w+\.\w+$/.test(value) ? null : 'email_invalid'
+  if (name === 'email')
+    return value.length > 254 ? 'email_too_long' : /^\w+@\w+\.\w+$/.test(value) ? null : 'email_invalid'
   return [...value].length > 191 ? 'input_invalid' : null
 }
 
@@ -116,7 +117,10 @@ export function passwordFault(password: string, owner: Values): string | null {
   const lower = password.toLowerCase()
   const email = String(owner['email'] ?? '').split('@')[0] ?? ''
   const names = ['username', 'display_name', 'first_name', 'middle_name', 'last_name'].map((name) => owner[name])
-  const words = [email, ...names].flatMap((name) => [String(name ?? ''), ...String(name ?? '').split(/[^\p{L}\p{M}\p{N}]+/u)])
+  const words = [email, ...names].flatMap((name) => [
+    String(name ?? ''),
+    ...String(name ?? '').split(/[^\p{L}\p{M}\p{N}]+/u),
+  ])
   const isNamed = words.some((word) => [...word].length >= 4 && lower.includes(word.toLowerCase()))
   return isNamed || /qwerty|password|123123/.test(lower) ? 'password_rejected' : null
 }

@@ -22,7 +22,8 @@ export class KeepingSink implements AuditSink {
   readonly deliver: AuditSink['deliver'] = (records) => {
     const fails = !this.isCalm && this.#failsEvery > 0 && ++this.#calls % this.#failsEvery === 0
     const kept = fails ? records.slice(0, records.length / 2) : records
-    for (const record of kept) if (!this.#records.has(record.id)) this.#records.set(record.id, numbered(record as never))
+    for (const record of kept)
+      if (!this.#records.has(record.id)) this.#records.set(record.id, numbered(record as never))
     if (fails) throw new Injected('injected: the sink')
   }
 

@@ -23,7 +23,12 @@ export function password(random: Random): string {
 /** A new password, now and then one that is refused. */
 export function newPassword(random: Random, owner: Account | null): string {
   if (!random.oneIn(6)) return password(random)
-  return random.pick(['short', 'z'.repeat(257), 'xx-qwerty-xx', `xx-${String(owner?.values['username'] ?? 'user1')}-yy`])
+  return random.pick([
+    'short',
+    'z'.repeat(257),
+    'xx-qwerty-xx',
+    `xx-${String(owner?.values['username'] ?? 'user1')}-yy`,
+  ])
 }
 
 /** A patch: mostly of what the caller may change, sometimes of what he may not, of what there is not, and of nothing. */
@@ -33,11 +38,11 @@ export function patch(random: Random, isSuper: boolean, target: Account | null, 
   if (random.oneIn(15)) names.push(random.pick(['is_totp_enabled', 'totp_key']))
   if (random.oneIn(12)) names.push(random.pick(isSuper ? FORBIDDEN : [...FORBIDDEN, ...MANAGED]))
   if (random.oneIn(20)) names.push(random.pick(UNKNOWN))
-  const valueOf = (name: string) => {
+  const fitFor = (name: string) => {
     if (target && random.oneIn(8)) return target.values[name] ?? null
     return random.oneIn(20) ? random.pick(UNFIT) : value(random, name, now)
   }
-  return Object.fromEntries(names.map((name) => [name, valueOf(name)]))
+  return Object.fromEntries(names.map((name) => [name, fitFor(name)]))
 }
 
 /** A value of an attribute, most of them fit for it. */
@@ -123,12 +128,12 @@ export function parameters(random: Random, isSuper: boolean): Values {
   }
   if (random.oneIn(2)) {
     const names = random.some(['lang', 'theme', 'digdashMailPassword', 'digdashMail', 'mustChangePassword'], 3)
-    const valueOf = (name: string) => {
+    const fitFor = (name: string) => {
       if (name === 'digdashMail') return random.oneIn(5) ? 'no address' : email(random)
       if (name === 'mustChangePassword') return random.pick([true, false, 'true', 'false', 'maybe'])
       return random.oneIn(4) ? null : customValue(random)
     }
-    parameters['attributes'] = Object.fromEntries(names.map((name) => [name, valueOf(name)]))
+    parameters['attributes'] = Object.fromEntries(names.map((name) => [name, fitFor(name)]))
   }
   return parameters
 }

@@ -71,6 +71,7 @@ export function told(operation: Operation, reply: Reply): Reply {
     kind === 'attributes' ? name.replace(/^(attributes|expirations)\./, '') : name,
   )
   const changed = reply.changed ? { changed: [...new Set(names)].sort() } : {}
-  const hasUser = reply.user && kind !== 'attributes' && channel !== 'updateuser' && !(kind === 'grants' && channel === 'rest')
+  const hasUser =
+    reply.user && kind !== 'attributes' && channel !== 'updateuser' && !(kind === 'grants' && channel === 'rest')
   return { ...bare, ...changed, ...(hasUser ? { user: reply.user as object } : {}) } as Reply
 }

@@ -49,10 +49,11 @@ function tryCommit(
   return inTransaction(core, demands, async (transaction) => {
     if (takes) await transaction.lockSuperUsers()
     const account = locks ? await transaction.lockAccount(target.values.user_id) : target
-    if (!account) throw new SsoError('user_unknown')
     const actor = confirms
       ? await confirm(core, credentials, proof, context, transaction, conditionsOf(request))
       : proof.actor
+    // After that: whose own account has just been deleted has no session any more, and is told so.
+    if (!account) throw new SsoError('user_unknown')
     // Rights that were lost since the proposal was made (ASVS 8.3.2). Delegated ones rest on ACLs read just before.
     if (proof.actor.isSuperUser && !actor.isSuperUser) throw new SsoError('super_user_required')
 
