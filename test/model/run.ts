@@ -140,6 +140,8 @@ export class Run {
       index += isPair ? 2 : 1
       if (Math.floor(index / CHECK_EVERY) > before || index === operations) await this.#checkpoint(index)
     }
+    const { faults } = await this.#host.sso.audit.verifyAudit()
+    expect(faults, `the chain, seed ${this.#plan.seed}`).toEqual([])
   }
 
   /** What `startHost` has made, and a few more to begin with. */
@@ -274,7 +276,7 @@ export class Run {
       })
       return { world, predictions, fits }
     })
-    const fitting = tries.find(({ fits }) => fits)
+    const fitting = await this.#asFound(tries.filter(({ fits }) => fits))
     if (!fitting) {
       const found = outcomes.map(({ reply }) => reply)
       const expected = tries.map(({ predictions }) => predictions.map(({ reply, entries }) => ({ reply, entries })))
@@ -290,6 +292,13 @@ export class Run {
     for (const [at, operation] of pair.entries()) this.#note(operation, fitting.predictions[at] as Prediction, false)
     this.seen['pairs'] = (this.seen['pairs'] ?? 0) + 1
     this.#lostTokens.push(...tokens.filter((token) => !this.#world.sessions.has(token)))
+  }
+
+  /** Of two orders that look the same in replies and records, the one that left the sessions that there are. */
+  async #asFound<T extends { readonly world: World }>(tries: readonly T[]): Promise<T | undefined> {
+    if (tries.length < 2) return tries[0]
+    const found = (await this.#host.database.db('sso_session').pluck('ust_hash')).sort()
+    return tries.find(({ world }) => isDeepStrictEqual([...world.sessions.keys()].map(hashOf).sort(), found))
   }
 
   async #isRecorded(cid: string): Promise<boolean> {
@@ -311,7 +320,7 @@ export class Run {
     const { db } = this.#host.database
     let [sessionId, auditId] = ['none', 999_999_999]
     if (operation.kind === 'end session' && operation.ust !== null) {
-      const hash = createHash('sha256').update(operation.ust).digest('base64url')
+      const hash = hashOf(operation.ust)
       sessionId = (await db('sso_session').where('ust_hash', hash).first('session_id'))?.session_id ?? 'none'
     }
     if (operation.kind === 'revert' && operation.record !== null) {
@@ -389,6 +398,11 @@ export class Run {
     const unforeseen = this.#unforeseen.splice(0).filter((error) => !isForeseen(error))
     expect(unforeseen, `errors ${place}`).toEqual([])
   }
+}
+
+/** What the database has of a token. */
+function hashOf(ust: string): string {
+  return createHash('sha256').update(ust).digest('base64url')
 }
 
 function isByName({ kind }: Operation): boolean {
