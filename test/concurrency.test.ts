@@ -199,3 +199,33 @@ describe.each(cases)(
     })
   },
 )
+
+describe.each(cases)('an account that is shut out while its owner logs in, on %s, %s', (name, arrangement) => {
+  test.each([
+    ['lockUser', 'account_locked'],
+    ['rejectUser', 'credentials_invalid'],
+  ] as const)('by %s: no session is opened', async (shutOut, code) => {
+    let userId = ''
+    const host = await startHost(name, {
+      arrangement,
+      users: ['ada'],
+      options: {
+        // Between the check of the password and the transaction.
+        session: {
+          expiry: async () => {
+            await host.sso.user[shutOut]({ actor, userId })
+            return undefined
+          },
+        },
+      },
+    })
+    try {
+      userId = await idOf(host, 'ada')
+      await expect(host.login('ada')).rejects.toMatchObject({ code })
+      expect(await host.database.db('sso_session')).toEqual([])
+      expect((await host.audit({ operation: 'login' })).map(({ error }) => error)).toEqual([code])
+    } finally {
+      await host.close()
+    }
+  })
+})

@@ -1,4 +1,5 @@
 import { SsoError } from '../../errors.ts'
+import { isApproved } from '../accounts/state.ts'
 import { changesBetween, columnsOf, encodeSecrets } from '../accounts/values.ts'
 import { recordOf } from '../audit/record.ts'
 import type { Context } from '../context.ts'
@@ -77,9 +78,11 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     const columns = await core.store.transaction(async (transaction) => {
       // A password that is being changed elsewhere must not open a session after the others were ended.
       const current = await transaction.lockAccount(account.values.user_id)
-      if (!current || !(await isStillRight(core, current, account, request, renews))) {
+      if (!current || !isApproved(current) || !(await isStillRight(core, current, account, request, renews))) {
         throw new SsoError('credentials_invalid')
       }
+      // A lock or a rejection that came meanwhile has ended the sessions that there were: none may be opened after it.
+      checkOwner(core, current, context, { changesOwnPassword: mayRenew })
       const wanted = { ...password, ...secondFactor(core, current, request) }
       const columns = columnsOf(core, current.values, wanted, actor, context)
       if (Object.keys(columns).length > 0) {
