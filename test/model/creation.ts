@@ -76,7 +76,7 @@ function named(values: Values): Values {
     if (typeof value === 'string') result[name] = value.trim() || null
   }
   const parts = [result['first_name'], result['middle_name'], result['last_name']].filter(Boolean)
-  result['display_name'] ??= parts.join(' ')
+  result['display_name'] ??= parts.join(' ').slice(0, 191).trimEnd()
   return result
 }
 

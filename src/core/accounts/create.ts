@@ -6,6 +6,7 @@ import { attempted } from '../operation.ts'
 import { passwordColumns } from '../passwords/columns.ts'
 import { checkPassword } from '../passwords/policy.ts'
 import { wholeUser } from '../schema/access.ts'
+import { attributeOf } from '../schema/catalogue.ts'
 import type { StoredUser } from '../schema/user.gen.ts'
 import type { HostAttributes, User } from '../schema/user.ts'
 import type { Values } from '../schema/validate.ts'
@@ -60,7 +61,7 @@ export function createAccount(core: Core, request: CreateRequest): Promise<Creat
     requireSuperUser(actor)
 
     const { password, values } = readData(core, request.data)
-    const patch = withNames(values)
+    const patch = withNames(core, values)
     const proposed = { operation, actor, before: null, context, isDryRun }
     const seen = hideSecrets(core.catalogue, patch)
     const replaced = await core.hooks.before({ ...proposed, patch: seen })
@@ -121,14 +122,16 @@ function isText(value: unknown): boolean {
 }
 
 /** Names are trimmed, empty ones are none, and there is a name to show if there is any name. */
-function withNames(values: Values): Values {
+function withNames({ catalogue, validator }: Core, values: Values): Values {
   const named: Record<string, unknown> = { ...values }
   for (const name of NAMES) {
     const value = named[name]
     if (typeof value === 'string') named[name] = value.trim() || null
   }
   const parts = [named['first_name'], named['middle_name'], named['last_name']].filter(Boolean)
-  named['display_name'] ??= parts.join(' ')
+  // Each of them fits its column; all of them together need not.
+  const { maxLength = Number.POSITIVE_INFINITY } = validator.schemaOf(attributeOf(catalogue, 'display_name'))
+  named['display_name'] ??= [...parts.join(' ')].slice(0, maxLength).join('').trimEnd()
   return named
 }
 

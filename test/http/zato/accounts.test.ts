@@ -570,6 +570,17 @@ describe.each(PLACES)(`accounts over the Zato dialect: ${PLACE}`, (place) => {
       expect(audit[0]?.changes).toContainEqual(change('password', null, '[redacted]'))
     })
 
+    test('a name that is put together of others is cut to what its column holds', async () => {
+      const username = newName()
+      const long = '\u{1F600}'.repeat(190)
+      const { reply } = await created({ username, first_name: 'Ada', last_name: long })
+      expect(reply.body).toMatchObject({
+        status: 'ok',
+        last_name: long,
+        display_name: `Ada ${long}`.slice(0, 4 + 187 * 2),
+      })
+    })
+
     test('every field that Zato takes is taken', async () => {
       const username = newName()
       const { reply } = await created({
