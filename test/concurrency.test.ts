@@ -3,16 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SsoError, type UserPatch } from '../src/index.ts'
-import {
-  ARRANGEMENTS,
-  type AuditRow,
-  databases,
-  HOST_COLUMNS,
-  idOf,
-  PASSWORD,
-  startHost,
-  type TestHost,
-} from './support/host.ts'
+import { historyOf } from './support/histories.ts'
+import { ARRANGEMENTS, databases, HOST_COLUMNS, idOf, PASSWORD, startHost, type TestHost } from './support/host.ts'
 import type { Outcome, Work } from './support/update-worker.ts'
 
 const WORKER = fileURLToPath(new URL('./support/update-worker.ts', import.meta.url))
@@ -32,21 +24,6 @@ async function letGo(worker: ChildProcess): Promise<Outcome> {
   worker.send('go')
   const [outcome] = (await answered) as [Outcome]
   return outcome
-}
-
-/** The values that an attribute has had, if each change begins where another ended; null where the links do not hold. */
-function historyOf(rows: readonly AuditRow[], attribute: string, start: unknown): unknown[] | null {
-  const changes = rows.flatMap((row) => row.changes.filter((change) => change.attribute === attribute))
-  const next = new Map(changes.map(({ from, to }) => [from, to]))
-  if (next.size !== changes.length) return null
-  const history = [start]
-  for (let value = start; next.has(value); ) {
-    const to = next.get(value)
-    next.delete(value)
-    history.push(to)
-    value = to
-  }
-  return next.size === 0 ? history : null
 }
 
 const cases = databases.flatMap((name) => ARRANGEMENTS.map((arrangement) => [name, arrangement] as const))

@@ -12,6 +12,11 @@ export interface Driver {
   readonly rollback: (connection: Connection) => Promise<void>
   /** What is still to be done after Knex itself has begun a transaction. */
   readonly afterBegin: (connection: Connection) => Promise<void>
+  /**
+   * Whether what hooks have taken part in can still be committed. They may have caught the error that ended the transaction,
+   * and the commit of one that has ended succeeds.
+   */
+  readonly isStillOpen: (connection: Connection) => Promise<boolean>
 }
 
 /**
@@ -72,7 +77,7 @@ function postgres(): Driver {
       })
       return { rows, affected: rowCount ?? 0 }
     },
-    ...transactions((connection, sql) => (connection as PgConnection).query(sql)),
+    ...transactions('postgresql', (connection, sql) => (connection as PgConnection).query(sql)),
   }
 }
 
@@ -115,6 +120,7 @@ const mysql: Driver = {
     })
   },
   ...transactions(
+    'mysql',
     (connection, sql) =>
       new Promise((resolve, reject) => {
         ;(connection as MysqlConnection).query(sql, (error, result) => (error ? reject(error) : resolve(result)))
@@ -171,6 +177,7 @@ function sqlite(): Driver {
       return { rows, affected: rows.length }
     },
     ...transactions(
+      'sqlite3',
       async (connection, sql) => {
         // Some failures have rolled back already.
         if (sql === 'ROLLBACK' && !(connection as SqliteConnection).inTransaction) return
@@ -202,7 +209,7 @@ function builder(db: Knex): Driver {
       const rows = answer.map((row) => (typeof row === 'object' && row !== null ? Object.values(row) : [row]))
       return { rows, affected: rows.length }
     },
-    ...transactions((connection, sql) => db.raw(sql).connection(connection), beginOf(db)),
+    ...transactions(db.client.dialect, (connection, sql) => db.raw(sql).connection(connection), beginOf(db)),
   }
 }
 
@@ -213,6 +220,7 @@ function beginOf(db: Knex): string {
 }
 
 function transactions(
+  dialect: string,
   run: (connection: Connection, sql: string) => PromiseLike<unknown>,
   begin = 'BEGIN',
 ): Omit<Driver, 'execute'> {
@@ -231,5 +239,30 @@ function transactions(
       // Knex begins a deferred transaction on SQLite. A statement that writes nothing takes the lock all the same.
       if (begin === 'BEGIN IMMEDIATE') await run(connection, 'DELETE FROM sqlite_sequence WHERE 1 = 0')
     },
+    isStillOpen: (connection) => isStillOpen(dialect, connection, (sql) => run(connection, sql)),
+  }
+}
+
+const MYSQL_IN_TRANSACTION = 1
+const PG_ABORTED = '25P02'
+
+/** What it cannot find out counts as open. */
+async function isStillOpen(
+  dialect: string,
+  connection: Connection,
+  ask: (sql: string) => PromiseLike<unknown>,
+): Promise<boolean> {
+  if (dialect === 'sqlite3') return (connection as Partial<SqliteConnection>).inTransaction !== false
+  if (dialect === 'mysql') {
+    const [answer] = [await ask('DO 0')].flat() as { serverStatus?: number }[]
+    return answer?.serverStatus === undefined || (answer.serverStatus & MYSQL_IN_TRANSACTION) !== 0
+  }
+  if (dialect !== 'postgresql') return true
+  try {
+    await ask('SELECT 1')
+    return true
+  } catch (error) {
+    if ((error as { code?: string }).code === PG_ABORTED) return false
+    throw error
   }
 }

@@ -58,9 +58,13 @@ export class Seam {
 
   async #inTransactor<T>(work: (runner: Runner, native: Knex.Transaction) => Promise<T>): Promise<T> {
     return this.db.transaction(async (native) => {
+      // Knex goes on where the beginning has failed: on a connection that it has given back.
+      if (native.isCompleted()) throw new Error('the transaction could not be begun')
       const connection: Connection = await native.client.acquireConnection()
       await this.#driver.afterBegin(connection)
-      return work(this.#runnerOn(connection), native)
+      const result = await work(this.#runnerOn(connection), native)
+      if (await this.#driver.isStillOpen(connection)) return result
+      throw new Error('a hook has caught an error of the database that had ended the transaction: nothing is written')
     })
   }
 

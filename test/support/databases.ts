@@ -9,8 +9,16 @@ export const DATABASES = ['sqlite', 'mariadb', 'postgres'] as const
 
 export type DatabaseName = (typeof DATABASES)[number]
 
-const MYSQL_URL = process.env['TEST_MYSQL_URL'] ?? 'mysql://root@127.0.0.1:3306'
-const PG_URL = process.env['TEST_PG_URL'] ?? 'postgres://postgres@127.0.0.1:5432'
+/** Databases that are servers. */
+export type ServerName = Exclude<DatabaseName, 'sqlite'>
+
+const SERVERS: Readonly<Record<ServerName, string>> = {
+  mariadb: process.env['TEST_MYSQL_URL'] ?? 'mysql://root@127.0.0.1:3306',
+  postgres: process.env['TEST_PG_URL'] ?? 'postgres://postgres@127.0.0.1:5432',
+}
+
+// Connections that are lost, and servers that are away, are what some tests are about.
+const SILENT: Knex.Logger = { warn: () => {}, error: () => {} }
 
 /** A database of its own for one test file, and everything that is needed to reach it from another process. */
 export interface TestDatabase {
@@ -25,7 +33,7 @@ export interface TestDatabase {
 /** Why a database cannot be used; null if it answers. */
 export async function unavailability(name: DatabaseName): Promise<string | null> {
   if (name === 'sqlite') return null
-  const db = knexFactory({ ...serverConfig(name, null), acquireConnectionTimeout: 3000 })
+  const db = knexFactory({ ...serverConfig(name, SERVERS[name]), acquireConnectionTimeout: 3000 })
   try {
     await db.raw('select 1')
     return null
@@ -36,8 +44,16 @@ export async function unavailability(name: DatabaseName): Promise<string | null>
   }
 }
 
-/** Creates an empty database. SQLite's is a file, so that other processes can open it, too. */
-export async function createDatabase(name: DatabaseName, pool: Knex.PoolConfig = {}): Promise<TestDatabase> {
+/**
+ * Creates an empty database. SQLite's is a file, so that other processes can open it, too.
+ *
+ * @param origin URL of a server, without a database; that of the suite if there is none
+ */
+export async function createDatabase(
+  name: DatabaseName,
+  pool: Knex.PoolConfig = {},
+  origin?: string,
+): Promise<TestDatabase> {
   const id = `sso_test_${randomBytes(6).toString('hex')}`
   if (name === 'sqlite') {
     const directory = mkdtempSync(join(tmpdir(), 'sso-test-'))
@@ -50,23 +66,24 @@ export async function createDatabase(name: DatabaseName, pool: Knex.PoolConfig =
     return { name, db, config, url: `sqlite:${join(directory, 'test.sqlite')}`, drop }
   }
 
-  const server = knexFactory(serverConfig(name, null))
+  const url = origin ?? SERVERS[name]
+  const server = knexFactory(serverConfig(name, url))
   await server.raw(`create database ${id}`)
-  const config = { ...serverConfig(name, id), pool }
+  const config = { ...serverConfig(name, url, id), pool, log: SILENT }
   const db = knexFactory(config)
   const drop = async () => {
     await db.destroy()
     await server.raw(name === 'postgres' ? `drop database ${id} with (force)` : `drop database ${id}`)
     await server.destroy()
   }
-  return { name, db, config, url: `${name === 'postgres' ? PG_URL : MYSQL_URL}/${id}`, drop }
+  return { name, db, config, url: `${url}/${id}`, drop }
 }
 
 function sqliteConfig(filename: string): Knex.Config {
   return { client: 'better-sqlite3', connection: { filename }, useNullAsDefault: true }
 }
 
-function serverConfig(name: 'mariadb' | 'postgres', database: string | null): Knex.Config {
-  if (name === 'postgres') return { client: 'pg', connection: `${PG_URL}/${database ?? 'postgres'}` }
-  return { client: 'mysql2', connection: `${MYSQL_URL}/${database ?? ''}` }
+function serverConfig(name: ServerName, url: string, database?: string): Knex.Config {
+  if (name === 'postgres') return { client: 'pg', connection: `${url}/${database ?? 'postgres'}` }
+  return { client: 'mysql2', connection: `${url}/${database ?? ''}` }
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { freePort } from './free-port.ts'
 
 /** A Redis of a test's own, that can be away. It keeps nothing on disk. */
 export interface RedisServer {
@@ -46,13 +46,4 @@ async function spawnRedis(port: number) {
     redis.once('exit', () => reject(new Error(`redis-server ended: ${output}`)))
   })
   return redis
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
