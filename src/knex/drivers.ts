@@ -32,6 +32,19 @@ export function driverOf(db: Knex, prepared: boolean): Driver {
   return builder(db)
 }
 
+/** Knex destroys a connection that carries this mark instead of lending it again. */
+export function discard(connection: Connection, error: unknown): void {
+  ;(connection as { __knex__disposed?: unknown }).__knex__disposed = error
+}
+
+/**
+ * Whether the answer was not waited for: pg's `query_timeout`, also in the words of Knex. It may come yet, and what was sent
+ * after it may never be.
+ */
+export function isOutstanding(error: unknown): boolean {
+  return error instanceof Error && error.message.endsWith('Query read timeout')
+}
+
 const NOTHING: Result = { rows: [], affected: 0 }
 
 interface PgConnection {
@@ -231,8 +244,7 @@ function transactions(
       try {
         await run(connection, 'ROLLBACK')
       } catch (error) {
-        // Knex destroys a connection that carries this mark instead of lending it again.
-        ;(connection as { __knex__disposed?: unknown }).__knex__disposed = error
+        discard(connection, error)
       }
     },
     async afterBegin(connection) {

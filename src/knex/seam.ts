@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { driverOf } from './drivers.ts'
+import { discard, driverOf, isOutstanding } from './drivers.ts'
 import type { Connection, Parameters, Result, Runner, Statement } from './statements.ts'
 
 /** The seam between the store and Knex: connections of its pool, statements run on them. */
@@ -26,6 +26,9 @@ export class Seam {
     const connection = await this.#acquire()
     try {
       return await this.#driver.execute(connection, statement, parameters)
+    } catch (error) {
+      if (isOutstanding(error)) discard(connection, error)
+      throw error
     } finally {
       await this.db.client.releaseConnection(connection)
     }
@@ -40,11 +43,6 @@ export class Seam {
     const connection = await this.#acquire()
     try {
       await this.#driver.begin(connection)
-    } catch (error) {
-      await this.db.client.releaseConnection(connection)
-      throw error
-    }
-    try {
       const result = await work(this.#runnerOn(connection), null)
       await this.#driver.commit(connection)
       return result
@@ -58,13 +56,18 @@ export class Seam {
 
   async #inTransactor<T>(work: (runner: Runner, native: Knex.Transaction) => Promise<T>): Promise<T> {
     return this.db.transaction(async (native) => {
-      // Knex goes on where the beginning has failed: on a connection that it has given back.
-      if (native.isCompleted()) throw new Error('the transaction could not be begun')
       const connection: Connection = await native.client.acquireConnection()
-      await this.#driver.afterBegin(connection)
-      const result = await work(this.#runnerOn(connection), native)
-      if (await this.#driver.isStillOpen(connection)) return result
-      throw new Error('a hook has caught an error of the database that had ended the transaction: nothing is written')
+      try {
+        // Knex goes on where the beginning has failed, on a connection that it gives back.
+        if (native.isCompleted()) throw new Error('the transaction could not be begun')
+        await this.#driver.afterBegin(connection)
+        const result = await work(this.#runnerOn(connection), native)
+        if (await this.#driver.isStillOpen(connection)) return result
+        throw new Error('a hook has caught an error of the database that had ended the transaction: nothing is written')
+      } catch (error) {
+        if (native.isCompleted() || isOutstanding(error)) discard(connection, error)
+        throw error
+      }
     })
   }
 

@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Knex } from 'knex'
+import knexFactory, { type Knex } from 'knex'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Change, SealedRecord } from '../../src/index.ts'
 import { type DatabaseServer, startDatabaseServer } from '../support/database-server.ts'
-import { createDatabase } from '../support/databases.ts'
+import { createDatabase, type TestDatabase } from '../support/databases.ts'
 import { fastHasher } from '../support/fast-hasher.ts'
-import { ARRANGEMENTS, type Arrangement, startHost, type TestHost } from '../support/host.ts'
+import { ARRANGEMENTS, type Arrangement, idOf, startHost, type TestHost } from '../support/host.ts'
 import { expectNothingLost, type Load, startLoad } from '../support/load.ts'
 
 // What a request takes that has met the fault, and nothing of the host's settings to wait for.
 const LONGEST_MS = 8000
+const TIMEOUT_MS = 300
 
 /** A host whose own writes are part of every change, and a sink that keeps what it gets. */
 interface Watched extends TestHost {
@@ -104,6 +105,83 @@ describe.each(['mariadb', 'postgres'] as const)('%s', (name) => {
     }
     expect(hosts.map((host) => host.faults.length)).toEqual(faults)
   })
+})
+
+describe('PostgreSQL standing still for longer than query_timeout', () => {
+  let server: DatabaseServer
+  let database: TestDatabase
+  let other: Knex
+  beforeAll(async () => {
+    server = await startDatabaseServer('postgres')
+    const created = await createDatabase('postgres', {}, server.origin)
+    const connection = { connectionString: created.url, query_timeout: TIMEOUT_MS }
+    other = created.db
+    database = { ...created, db: knexFactory({ ...created.config, connection, pool: { min: 0, max: 1 } }) }
+  })
+  afterAll(async () => {
+    await database?.db.destroy()
+    await other?.destroy()
+    await server?.drop()
+  })
+
+  const standStill = async (ms: number) => {
+    server.pause(true)
+    setTimeout(() => server.pause(false), ms)
+  }
+
+  // For longer than the first answer is waited for, and than the second.
+  test.each(
+    [TIMEOUT_MS * 1.5, TIMEOUT_MS * 3].flatMap((ms) => [
+      { at: 'the beginning', ms, usesTransactor: false },
+      { at: 'the beginning', ms, usesTransactor: true },
+      { at: 'a statement', ms, usesTransactor: true },
+    ]),
+  )(
+    'at $at for $ms ms leaves no transaction behind (with a hook within: $usesTransactor)',
+    async ({ at, ms, usesTransactor }) => {
+      let isFaulty = false
+      const host = await startHost('postgres', {
+        database,
+        options: {
+          password: { hasher: fastHasher() },
+          audit: { relay: false },
+          hooks: {
+            onError: () => {},
+            beforeUpdate: async () => {
+              if (isFaulty && at === 'the beginning') await standStill(ms)
+            },
+            ...(usesTransactor
+              ? {
+                  withinUpdate: async ({ operation }, trx) => {
+                    if (operation !== 'update_user_by_id') return
+                    if (isFaulty && at === 'a statement') await standStill(ms)
+                    await trx.raw('select 1')
+                  },
+                }
+              : {}),
+          },
+        },
+      })
+      const actor = { via: 'code', name: 'test' } as const
+      const userId = await idOf(host, 'ada')
+      const update = (display_name: string) => host.sso.user.updateUserById({ actor, userId, data: { display_name } })
+      isFaulty = true
+      await expect(update('given up')).rejects.toThrow()
+      isFaulty = false
+      // It asks on the connection that the pool lends next.
+      await host.sso.user.getUserById({ actor, userId }).catch(() => {})
+      const open = `select state from pg_stat_activity where datname = current_database() and state like 'idle in%'`
+      expect((await other.raw(open)).rows).toEqual([])
+
+      await host.sso.user.lockUser({ actor, userId })
+
+      const rows = await other('sso_audit').where({ target_id: userId, outcome: 'ok' }).orderBy('id')
+      expect(rows.map(({ operation }) => operation)).toEqual(['create_user', 'lock_user'])
+      await update('done')
+      expect((await other('sso_user').where({ user_id: userId }).first()).display_name).toBe('done')
+      await host.close()
+    },
+  )
 })
 
 /** What the host wrote in the same transactions is there exactly where the records are. */

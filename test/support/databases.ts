@@ -80,7 +80,7 @@ export async function createDatabase(
 }
 
 function sqliteConfig(filename: string): Knex.Config {
-  return { client: 'better-sqlite3', connection: { filename }, useNullAsDefault: true }
+  return { client: 'better-sqlite3', connection: { filename }, useNullAsDefault: true, log: SILENT }
 }
 
 function serverConfig(name: ServerName, url: string, database?: string): Knex.Config {
