@@ -127,10 +127,10 @@ function buildCounters(seam: Seam, opened: () => Promise<ThrottleStatements>): C
     await retried(() => work(statements))
   }
   return {
-    async add(key, seconds, now) {
+    async add(key, seconds, now, longest = seconds) {
       const statements = await opened()
       if (++additions % ADDITIONS_PER_CLEANING === 0) await alone((on) => on.removeEnded(seam, now))
-      const work = (runner: Runner) => statements.add(runner, key, seconds, now)
+      const work = (runner: Runner) => statements.add(runner, key, seconds, now, longest)
       return retried(() => (statements.isReturning ? work(seam) : seam.transaction(work)))
     },
     extend: (key, seconds, now) => alone((on) => on.extend(seam, key, seconds, now)),

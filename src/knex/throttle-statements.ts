@@ -17,8 +17,13 @@ export class ThrottleStatements {
     this.#prepared = prepareAll(db, table('throttle'), this.isReturning)
   }
 
-  async add(runner: Runner, bucket: string, seconds: number, now: Date): Promise<Count> {
-    const added = await runner.run(this.#prepared.add, { bucket, now: now.getTime(), end: endOf(seconds, now) })
+  async add(runner: Runner, bucket: string, seconds: number, now: Date, longest: number): Promise<Count> {
+    const added = await runner.run(this.#prepared.add, {
+      bucket,
+      now: now.getTime(),
+      end: endOf(seconds, now),
+      latest: endOf(longest, now),
+    })
     const { rows } = this.isReturning ? added : await runner.run(this.#prepared.read, { bucket })
     const [points, end] = rows[0] ?? []
     return { points: Number(points), endsIn: Number(end) - now.getTime() }
@@ -55,7 +60,11 @@ function prepareAll(db: Knex, table: string, isReturning: boolean) {
         // In this order: MySQL sees what it has set already.
         .merge({
           points: db.raw('case when ?? <= ? then 1 else ?? + 1 end', [end, bind('now'), points]),
-          end_time: db.raw('case when ?? <= ? then ? else ?? end', [end, bind('now'), bind('end'), end]),
+          end_time: db.raw('case when ?? <= ? then ? when ?? > ? then ? else ?? end', [
+            ...[end, bind('now'), bind('end')],
+            ...[end, bind('latest'), bind('latest')],
+            end,
+          ]),
         })
       return isReturning ? insert.returning(['points', 'end_time']) : insert
     }),

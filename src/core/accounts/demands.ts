@@ -71,7 +71,8 @@ export async function checkReauth(
   const { maxAgeSeconds } = core.config.reauth
   if (maxAgeSeconds === null) return
   const age = authenticatedAt === null ? Number.POSITIVE_INFINITY : context.now.getTime() - authenticatedAt.getTime()
-  if (age > maxAgeSeconds * 1000) throw new SsoError('reauth_required')
+  // A proof from a time that is yet to come is of a clock that has stepped back: nobody knows how old it is.
+  if (Math.abs(age) > maxAgeSeconds * 1000) throw new SsoError('reauth_required')
 }
 
 /** What a dry run has found out, on its way out of the transaction that it must not commit. */

@@ -50,6 +50,7 @@ const TOUCH_SHARE = 10
 export async function noteUse(core: Core, { hash, lastUseTime }: Session, { now }: Context): Promise<void> {
   const { inactivityMinutes } = core.config.session
   if (inactivityMinutes === null) return
-  const age = now.getTime() - lastUseTime.getTime()
+  // A note from a time that is yet to come is of a clock that has stepped back.
+  const age = Math.abs(now.getTime() - lastUseTime.getTime())
   if (age > (inactivityMinutes * MINUTE) / TOUCH_SHARE) await core.store.touchSession(hash, now)
 }

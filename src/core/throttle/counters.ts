@@ -10,8 +10,12 @@ export interface Count {
  * is let through uncounted.
  */
 export interface Counters {
-  /** Adds one, in one step whoever else does; a counter that is new or has ended begins, and ends in so many seconds. */
-  readonly add: (key: string, seconds: number, now: Date) => Promise<Count>
+  /**
+   * Adds one, in one step whoever else does; a counter that is new or has ended begins, and ends in so many seconds.
+   *
+   * @param longest seconds that it can have left at all: where it has more, the clock has stepped back. Default: the former
+   */
+  readonly add: (key: string, seconds: number, now: Date, longest?: number) => Promise<Count>
   /** Lets a counter end in so many seconds from now. */
   readonly extend: (key: string, seconds: number, now: Date) => Promise<void>
   /** Takes one away, where there is one. */

@@ -126,10 +126,11 @@ async function enter(
 ): Promise<Entry | Refusal> {
   const { points } = await counters.add(key, limits.windowSeconds, now)
   if (points < allowance) return { key, points, waits: false }
-  const wait = await counters.add(waitOf(key), limits.firstWaitSeconds, now)
+  const wait = await counters.add(waitOf(key), limits.firstWaitSeconds, now, limits.maxWaitSeconds)
   if (wait.points > 1) {
     await counters.giveBack(key)
-    return { endsIn: wait.endsIn }
+    // Counters that have a clock of their own may be far from this one.
+    return { endsIn: Math.min(wait.endsIn, limits.maxWaitSeconds * 1000) }
   }
   const level = await counters.add(levelOf(key), LEVEL_SECONDS, now)
   const seconds = Math.min(limits.firstWaitSeconds * 2 ** (level.points - 1), limits.maxWaitSeconds)
