@@ -6,6 +6,7 @@ import { type RedisServer, startRedis } from '../support/redis-server.ts'
 
 // What the host sets; without it, a client waits for as long as Redis stands still.
 const COMMAND_MS = 200
+const LONGEST_MS = 5000
 
 let server: RedisServer
 let redis: Redis
@@ -48,7 +49,7 @@ test.each([
     await leave()
     try {
       expect(await login()).toEqual([500, ['E008004']])
-      expect(performance.now() - begun).toBeLessThan(COMMAND_MS * 10)
+      expect(performance.now() - begun).toBeLessThan(LONGEST_MS)
       expect(faults.length).toBeGreaterThan(told)
       const users = await host.audit({ operation: 'login' })
       expect(users.at(-1)).toMatchObject({ outcome: 'failed', error: 'internal' })
