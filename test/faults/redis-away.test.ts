@@ -16,6 +16,7 @@ beforeAll(async () => {
   server = await startRedis()
   redis = new Redis(server.port, '127.0.0.1', { commandTimeout: COMMAND_MS, retryStrategy: () => 20 })
   redis.on('error', () => {})
+  await redis.ping()
   host = await startHost('sqlite', {
     options: {
       password: { hasher: fastHasher() },

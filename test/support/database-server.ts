@@ -94,9 +94,14 @@ export async function startDatabaseServer(name: ServerName): Promise<DatabaseSer
   }
 
   let server = await start()
-  // A test run that is broken off leaves no server behind.
   const killNow = () => signalAll(server, 'SIGKILL')
-  process.once('exit', killNow)
+  const remove = () => rmSync(directory, { recursive: true, force: true })
+  // A test run that is broken off leaves no server behind.
+  const clear = () => {
+    killNow()
+    remove()
+  }
+  process.once('exit', clear)
   const kill = async () => {
     if (server.exitCode !== null || server.signalCode !== null) return
     const gone = once(server, 'exit')
@@ -114,8 +119,8 @@ export async function startDatabaseServer(name: ServerName): Promise<DatabaseSer
     },
     async drop() {
       await kill()
-      process.removeListener('exit', killNow)
-      rmSync(directory, { recursive: true, force: true })
+      process.removeListener('exit', clear)
+      remove()
     },
   }
 }
