@@ -6,6 +6,8 @@ export interface BrowserSessions {
   readonly store: session.Store
   /** Signs a member out of every browser. */
   readonly end: (userId: string) => Promise<void>
+  /** Signs everybody out but this member; null for nobody left. */
+  readonly endAllBut: (userId: string | null) => Promise<void>
 }
 
 interface SignedIn {
@@ -24,11 +26,14 @@ export function buildBrowserSessions(): BrowserSessions {
       store.destroy(id, (error) => (error ? reject(error) : resolve()))
     })
 
+  const endThose = async (isMeant: (userId: string | undefined) => boolean) => {
+    const meant = Object.entries(await all()).filter(([, { passport }]) => isMeant(passport?.user?.userId))
+    await Promise.all(meant.map(([id]) => destroy(id)))
+  }
+
   return {
     store,
-    async end(userId) {
-      const ofUser = Object.entries(await all()).filter(([, { passport }]) => passport?.user?.userId === userId)
-      await Promise.all(ofUser.map(([id]) => destroy(id)))
-    },
+    end: (userId) => endThose((id) => id === userId),
+    endAllBut: (userId) => endThose((id) => id !== userId),
   }
 }

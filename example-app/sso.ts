@@ -28,7 +28,9 @@ export function buildSso(db: Knex, settings: Settings, browsers: BrowserSessions
     // Who is signed in to this app is signed in to the package's routes, too. What he may do is up to his account.
     authenticate: (req) => req.user && { userId: req.user.user_id },
     // A new password, a lock or a rejection ends the package's sessions; the app's own end with them.
-    hooks: { onRevoked: ({ target }) => browsers.end(target.user_id) },
+    hooks: {
+      onRevoked: ({ target, actor }) => (target ? browsers.end(target.user_id) : browsers.endAllBut(actor.userId)),
+    },
     // Whoever closes the terminal ends the app.
     audit: { sinks: [jsonLinesSink(join(settings.dataDirectory, 'audit.jsonl'), { reopenOn: null })] },
     encryptionKeys: [encryptionKey(settings)],

@@ -4,6 +4,7 @@ import { type AttributesApi, buildAttributesApi } from './core/attributes/api.ts
 import { type AuditApi, buildAuditApi } from './core/audit/api.ts'
 import { buildRelay } from './core/audit/relay.ts'
 import { buildTrail } from './core/audit/trail.ts'
+import { buildBackground } from './core/background.ts'
 import type { Core } from './core/core.ts'
 import { buildHooks } from './core/hooks.ts'
 import { argon2Hasher } from './core/passwords/hasher.ts'
@@ -42,7 +43,7 @@ export interface Sso<Attrs extends object = HostAttributes> extends Middleware {
   readonly ready: () => Promise<Readiness>
   /**
    * Resolves when every audit sink has taken everything that has been committed so far, or has failed to: what it has not
-   * taken, it gets later.
+   * taken, it gets later. Requests for a reset of a password that have been answered are done then, too.
    */
   readonly flush: () => Promise<void>
   /**
@@ -119,6 +120,7 @@ export function createSso(options: Options): Sso {
     usesTransactor: config.hooks.withinUpdate !== undefined,
   })
   const relay = buildRelay(store.outbox, config.sinks, config.relay, (error) => void hooks.error(error, null))
+  const background = buildBackground((error) => hooks.error(error, null))
   let decoy: Promise<string> | null = null
   let docs: Router | null = null
   const core: Core = {
@@ -141,6 +143,7 @@ export function createSso(options: Options): Sso {
     },
     hooks,
     trail: buildTrail(store, relay, hooks),
+    background,
     newUserId: config.store.newUserId,
   }
   const edge: Edge = { core, config: config.edge }
@@ -156,8 +159,14 @@ export function createSso(options: Options): Sso {
       relay.wake()
       return readiness
     },
-    flush: relay.flush,
-    close: relay.close,
+    flush: async () => {
+      await background.idle()
+      await relay.flush()
+    },
+    close: async () => {
+      await background.idle()
+      await relay.close()
+    },
     user: buildUserApi(core, config.edge.now),
     session: buildSessionApi(core, config.edge.now),
     attributes: buildAttributesApi(core, config.edge.now),

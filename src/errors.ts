@@ -63,6 +63,7 @@ export const ERRORS = {
   last_super_user: { kind: 'conflict', status: 409, message: 'The last super-user cannot be taken away.' },
   session_unknown: { kind: 'refusal', status: 401, message: 'There is no such session.' },
   session_missing: { kind: 'absence', status: 404, message: 'The account has no such session.' },
+  reset_token_invalid: { kind: 'refusal', status: 401, message: 'The token is not valid: used, replaced, or expired.' },
   cross_site: { kind: 'refusal', status: 403, message: 'The request comes from another site.' },
   operation_invalid: { kind: 'input', status: 409, message: 'The operation does not make sense here.' },
   hook_refused: { kind: 'refusal', status: 403, message: 'The change was refused.' },

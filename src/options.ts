@@ -114,8 +114,24 @@ export interface Options<Attrs extends object = HostAttributes> {
     readonly expiryDays?: number | null
     /** Days before expiry in which a login warns. Default 30. */
     readonly aboutToExpireDays?: number
+    /**
+     * Whether super-users, and who has the ACL, may choose the password of another (ASVS 6.4.6). False refuses it in every
+     * dialect, for new accounts, too, and leaves `startPasswordReset`; the host's own code may still. Default true.
+     */
+    readonly superUsersMayChoose?: boolean
     /** The host's own password hashing. Default: argon2id; older forms are verified and re-hashed. */
     readonly hasher?: Hasher
+  }
+  /** Resets of passwords that were forgotten; the hook `onPasswordReset` sends the tokens. */
+  readonly passwordReset?: {
+    /** Minutes for which a token works (ASVS 6.4.1). Default 30. */
+    readonly validMinutes?: number
+    /** Minutes for which the key works that the Zato dialect gives for a token, within those of the token. Default 30. */
+    readonly keyMinutes?: number
+    /** Whether accounts that have one-time codes enabled need one for it (ASVS 6.4.3). Default true. */
+    readonly requireTotp?: boolean
+    /** What `credential` of the Zato dialect names. Default `username`. */
+    readonly credential?: 'username' | 'email' | 'username_or_email'
   }
   /** New accounts. */
   readonly signUp?: {
@@ -254,12 +270,13 @@ export interface Options<Attrs extends object = HostAttributes> {
  * What makes the Zato dialect behave as Zato 3.2 did where the package's defaults are stricter (contract section 13).
  * Spread it into the options.
  */
-export function zatoCompat(): Pick<Options, 'email' | 'totp' | 'session' | 'password' | 'throttle'> {
+export function zatoCompat(): Pick<Options, 'email' | 'totp' | 'session' | 'password' | 'passwordReset' | 'throttle'> {
   return {
     email: { checkSyntax: false },
     totp: { window: 0, allowReplay: true, requireProof: false },
     session: { revokeOnChange: false },
     password: { expiryDays: 730, rejectMostCommon: 0, contextWords: null },
+    passwordReset: { validMinutes: 1440, requireTotp: false },
     throttle: { enabled: false },
   }
 }

@@ -35,10 +35,27 @@ export interface Config {
 
 type ThrottleStore = NonNullable<NonNullable<Options['throttle']>['store']>
 
+const CREDENTIALS = {
+  username: ['username'],
+  email: ['email'],
+  username_or_email: ['username', 'email'],
+} as const
+
 /** Checks the options and fills in the defaults. @throws SsoError `option_invalid` */
 export function resolveOptions(options: Options): Config {
   checkOptions(options)
-  const { apps = ['CRM'], session, password, updateuser, users, customAttributes, totp, inform, rest } = options
+  const {
+    apps = ['CRM'],
+    session,
+    password,
+    passwordReset,
+    updateuser,
+    users,
+    customAttributes,
+    totp,
+    inform,
+    rest,
+  } = options
   const defaultApp = options.defaultApp ?? apps[0] ?? ''
   const attributeMap = { digdashMail: 'email', mustChangePassword: 'password_must_change', ...updateuser?.attributes }
   const config: Config = {
@@ -63,6 +80,13 @@ export function resolveOptions(options: Options): Config {
         validate: password?.validate ?? null,
         expiryDays: password?.expiryDays ?? null,
         aboutToExpireDays: password?.aboutToExpireDays ?? 30,
+        superUsersMayChoose: password?.superUsersMayChoose ?? true,
+      },
+      passwordReset: {
+        validMinutes: passwordReset?.validMinutes ?? 30,
+        keyMinutes: passwordReset?.keyMinutes ?? 30,
+        requireTotp: passwordReset?.requireTotp ?? true,
+        credential: CREDENTIALS[passwordReset?.credential ?? 'username'],
       },
       inform: {
         appInvalid: inform?.appInvalid ?? true,

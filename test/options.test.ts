@@ -301,6 +301,7 @@ describe('the type and the schema have the same names', () => {
       withinUpdate: true,
       afterUpdate: true,
       onRevoked: true,
+      onPasswordReset: true,
       onDenied: true,
       onError: true,
     } satisfies Record<keyof Required<Hooks>, true>,

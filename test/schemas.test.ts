@@ -505,6 +505,11 @@ describe('the schema of audit records', () => {
     set_session_attributes: true,
     search_users: true,
     prune_audit: true,
+    request_password_reset: true,
+    start_password_reset: true,
+    exchange_reset_token: true,
+    reset_password: true,
+    end_everybodys_sessions: true,
   }
   const OUTCOMES: Readonly<Record<Outcome, true>> = {
     ok: true,

@@ -26,11 +26,21 @@ export type Credentials =
       readonly authenticatedAt?: Date | undefined
     }
   | { readonly via: 'code'; readonly name: string }
+  | {
+      readonly via: 'reset'
+      /** Token of a password reset. */
+      readonly token: string
+      /** What the token was taken for (contract section 8.15); null where it was not. */
+      readonly key: string | null
+    }
 
 /** Who asks, and how he proved it. Only ever made from verified credentials. */
 export interface Actor {
-  /** `code` is the host's own program, with the rights of a super-user. */
-  readonly via: 'ust' | 'password' | 'host' | 'code'
+  /**
+   * `code` is the host's own program, with the rights of a super-user. `reset` is the account's owner by a reset token: it
+   * proves him for a new password, and for nothing else.
+   */
+  readonly via: 'ust' | 'password' | 'host' | 'code' | 'reset'
   /** Account of the actor; null for `code`. */
   readonly userId: string | null
   /** Username of the actor, or the name that the host's code gave. */

@@ -1,5 +1,6 @@
 import type { AddressLists } from './addresses/lists.ts'
 import type { AuditTrail } from './audit/trail.ts'
+import type { Background } from './background.ts'
 import type { HookRunner } from './hooks.ts'
 import type { Hasher } from './passwords/hasher.ts'
 import type { PasswordPolicy } from './passwords/policy.ts'
@@ -35,6 +36,18 @@ export interface CoreConfig {
     readonly expiryDays: number | null
     /** Days before expiry in which a login warns. */
     readonly aboutToExpireDays: number
+    /** Whether who may set another's password may choose it (ASVS 6.4.6). */
+    readonly superUsersMayChoose: boolean
+  }
+  readonly passwordReset: {
+    /** Minutes for which a token works. */
+    readonly validMinutes: number
+    /** Minutes for which a key works that a token was taken for, within those of the token. */
+    readonly keyMinutes: number
+    /** Whether accounts that have one-time codes enabled need one (ASVS 6.4.3). */
+    readonly requireTotp: boolean
+    /** What `credential` of the Zato dialect names: attributes in the order in which they are tried. */
+    readonly credential: readonly ('username' | 'email')[]
   }
   /** Which reasons a caller is told, beyond "not allowed" (contract section 9). */
   readonly inform: {
@@ -129,6 +142,8 @@ export interface Core {
   readonly decoyHash: () => Promise<string>
   readonly hooks: HookRunner
   readonly trail: AuditTrail
+  /** What is done when the caller has been answered. */
+  readonly background: Background
   /** Id for a new account, where the database does not make one. */
   readonly newUserId: () => string
 }

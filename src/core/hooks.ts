@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { issue, SsoError } from '../errors.ts'
 import type { AttributeChange, Operation } from './audit/record.ts'
 import type { Actor, Context } from './context.ts'
@@ -72,15 +73,29 @@ export interface Revocation {
   readonly operation: Operation
   /** Who did. */
   readonly actor: Actor
-  /** The account whose sessions they were. */
+  /** The account whose sessions they were; null for everybody's: the sessions of all accounts were ended. */
   readonly target: {
     /** Its id. */
     readonly user_id: string
     /** Its username. */
     readonly username: string
-  }
-  /** Whether the session that asked goes on: its owner has changed his own account. */
+  } | null
+  /** Whether the session that asked goes on: its owner has changed his own account, or has ended all others. */
   readonly keepsCurrent: boolean
+  /** Where the request comes from. */
+  readonly context: Context
+}
+
+/** A reset of a password that has been begun, and the token that its owner is to be sent. */
+export interface PasswordReset<Attrs extends object = HostAttributes> {
+  /** The account, without secrets. Send the token to the address that is in here, never to one that somebody typed. */
+  readonly user: User<Attrs>
+  /** 256 random bits, base64url, which whoever has it may set the password by. It is nowhere else: not stored, not logged. */
+  readonly token: string
+  /** When it expires. */
+  readonly expires: Date
+  /** Whether somebody asked for it himself, or a super-user began it. */
+  readonly operation: Extract<Operation, 'request_password_reset' | 'start_password_reset'>
   /** Where the request comes from. */
   readonly context: Context
 }
@@ -108,6 +123,11 @@ export interface Hooks<Transaction = unknown, Attrs extends object = HostAttribu
   readonly afterUpdate?: OneOrMany<(change: Change<Attrs>) => Awaitable<void>>
   /** After the sessions of an account have been ended: to end the host's own, or to void its tokens (ASVS 7.4.2, 7.4.3). */
   readonly onRevoked?: OneOrMany<(revocation: Revocation) => Awaitable<void>>
+  /**
+   * After a reset of a password has been begun: to send its token. Without this hook there is none. What it throws goes to
+   * `onError`, unless it has the token in it.
+   */
+  readonly onPasswordReset?: OneOrMany<(reset: PasswordReset<Attrs>) => Awaitable<void>>
   /** After a refusal has been recorded. */
   readonly onDenied?: OneOrMany<(denial: Denial, error: SsoError) => Awaitable<void>>
   /** Anything unforeseen, with the error that the client is not shown. Default: `logger.error`. */
@@ -122,18 +142,22 @@ export interface HookRunner {
   readonly within: (change: Change, native: unknown) => Promise<void>
   readonly after: (change: Change) => Promise<void>
   readonly revoked: (revocation: Revocation) => Promise<void>
+  /** Whether there is a hook that sends tokens. */
+  readonly sendsResets: boolean
+  readonly passwordReset: (reset: PasswordReset) => Promise<void>
   readonly denied: (denial: Denial, error: SsoError) => Promise<void>
   readonly error: (error: unknown, context: Context | null) => Promise<void>
 }
 
 /** @param log takes an error that no `onError` hook takes */
 export function buildHooks(hooks: Hooks<never>, log: (error: unknown, context: Context | null) => void): HookRunner {
-  const [authorize, before, within, after, revoked, denied, failed] = [
+  const [authorize, before, within, after, revoked, resets, denied, failed] = [
     list(hooks.authorizeUpdate),
     list(hooks.beforeUpdate),
     list(hooks.withinUpdate),
     list(hooks.afterUpdate),
     list(hooks.onRevoked),
+    list(hooks.onPasswordReset),
     list(hooks.onDenied),
     list(hooks.onError),
   ]
@@ -213,6 +237,18 @@ export function buildHooks(hooks: Hooks<never>, log: (error: unknown, context: C
       }
     },
 
+    sendsResets: resets.length > 0,
+
+    async passwordReset(reset) {
+      for (const hook of resets) {
+        try {
+          await hook(reset)
+        } catch (error) {
+          await report(withoutToken(error, reset.token), reset.context)
+        }
+      }
+    },
+
     async denied(denial, error) {
       for (const hook of denied) {
         try {
@@ -225,6 +261,12 @@ export function buildHooks(hooks: Hooks<never>, log: (error: unknown, context: C
 
     error: report,
   }
+}
+
+/** An error that is fit for a log: programs that send mail like to quote it (ASVS 16.2.5). */
+function withoutToken(error: unknown, token: string): unknown {
+  const isFit = !inspect(error, { depth: 10, maxStringLength: null, maxArrayLength: null }).includes(token)
+  return isFit ? error : new Error('onPasswordReset has failed with an error that has the token in it')
 }
 
 function list<T>(hook: OneOrMany<T> | undefined): readonly T[] {

@@ -42,6 +42,17 @@ export interface Session {
   readonly stateChanges: readonly StateChange[]
 }
 
+/** A reset of a password that has been begun, at rest: hashes stand for the token and the key. */
+export interface PasswordReset {
+  /** SHA-256 of the token, base64url. */
+  readonly hash: string
+  readonly userId: string
+  /** SHA-256 of the key that the token was taken for; null as long as it was not. */
+  readonly keyHash: string | null
+  readonly creationTime: Date
+  readonly expirationTime: Date
+}
+
 /** Rights of one role: letters of `RWX` in that order. */
 export interface RoleGrant {
   /** Id of the role. */
@@ -122,6 +133,8 @@ export interface Reads {
   /** Sessions that have not expired, oldest first. */
   sessionsOf(userId: string, now: Date): Promise<readonly Session[]>
   grantsOf(userId: string): Promise<Grants>
+  /** A reset by the hash of its token. Expired ones are returned. */
+  findReset(hash: string): Promise<PasswordReset | null>
   /** Those that have not expired, by name. */
   customAttributesOf(owner: AttributeOwner, now: Date): Promise<readonly CustomAttribute[]>
   /** The latest records about an account that come before one of this id, the latest first; 200 at most. */
@@ -159,6 +172,14 @@ export interface Transaction extends Reads {
   /** False if there was none. */
   deleteSession(hash: string): Promise<boolean>
   deleteSessionsOf(userId: string, exceptHash: string | null): Promise<void>
+  /** Begins a reset in place of the account's former one: there is one at most (ASVS 6.4.1). */
+  putReset(reset: PasswordReset): Promise<void>
+  /** Notes what a token was taken for, and when that ends. */
+  exchangeReset(hash: string, keyHash: string, expirationTime: Date): Promise<void>
+  /** Ends the account's reset, if there is one. */
+  deleteReset(userId: string): Promise<void>
+  /** Ends the sessions of all accounts but this one session; null for none to be left. */
+  deleteAllSessions(exceptHash: string | null): Promise<void>
   /** Adds a role or replaces its rights. */
   putRole(userId: string, grant: RoleGrant): Promise<void>
   removeRole(userId: string, role: string): Promise<void>

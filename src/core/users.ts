@@ -20,6 +20,7 @@ import {
 import type { Credentials } from './context.ts'
 import type { Core } from './core.ts'
 import { type GrantPatch, updateGrants } from './grants/patch.ts'
+import { buildResetApi, type ResetApi } from './resets/api.ts'
 import { buildRevertApi, type RevertApi } from './revert/api.ts'
 import type { FormSchema } from './schema/form.ts'
 import type { HostAttributes, User, UserPatch } from './schema/user.ts'
@@ -36,7 +37,7 @@ export type NewUser<Attrs extends object = HostAttributes> = UserPatch<Attrs> & 
 }
 
 /** Everything that HTTP can do, as functions with one object argument each. All reject with `SsoError`. */
-export interface UserApi<Attrs extends object = HostAttributes> extends TotpApi<Attrs>, RevertApi<Attrs> {
+export interface UserApi<Attrs extends object = HostAttributes> extends TotpApi<Attrs>, ResetApi, RevertApi<Attrs> {
   /** Opens a session for a username and password. @throws SsoError in the order of contract section 8.1 */
   login(
     input: Origin & {
@@ -259,6 +260,7 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
         mustChange: mustChange ?? null,
       }),
     ...buildTotpApi(core, calls),
+    ...buildResetApi(core, calls),
     ...buildRevertApi(core, calls),
     deleteUserById: (input) => deleteAccount(core, about(input)),
     lockUser: (input) => operations.lockUser(core, about(input)),

@@ -88,6 +88,7 @@ export type OwnTable =
   | 'session'
   | 'attribute'
   | 'session_attribute'
+  | 'password_reset'
   | 'role_grant'
   | 'acl_grant'
   | 'throttle'

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { Catalogue } from '../core/schema/catalogue.ts'
 import { KEY_EXPANSION } from '../core/schema/text.ts'
 import { attributeColumn, ID_LENGTH, idColumn, orderedColumn, searchedBy, timeColumn } from './columns.ts'
+import { createTable, key } from './create-table.ts'
 import { isTransient } from './failures.ts'
 import { type Layout, searchable, shadowName, stored } from './layout.ts'
 
@@ -261,6 +262,19 @@ function migrations(
       }),
     },
     {
+      name: 'password_reset_001',
+      up: createTable(layout, table('password_reset'), (builder) => {
+        owned(builder)
+        builder.string('token_hash', HASH_LENGTH).notNullable()
+        builder.string('key_hash', HASH_LENGTH)
+        time(builder, 'creation_time').notNullable()
+        time(builder, 'expiration_time').notNullable()
+        // A new token ends the one before it.
+        builder.primary(['user_id'], key(table('password_reset')))
+        builder.unique(['token_hash'], { indexName: `${table('password_reset')}_token_unique` })
+      }),
+    },
+    {
       name: 'audit_target_001',
       up: createTable(layout, table('audit_target'), (builder) => {
         builder.string('name', ID_LENGTH).primary(key(table('audit_target')))
@@ -271,22 +285,4 @@ function migrations(
       }),
     },
   ]
-}
-
-/** Knex fails on an unnamed key where the host maps identifiers (SQLite). */
-function key(table: string): string {
-  return `${table}_pkey`
-}
-
-function createTable(layout: Layout, name: string, fill: (builder: Knex.CreateTableBuilder) => void): Migration['up'] {
-  return (schema) =>
-    schema.createTable(name, (builder) => {
-      if (layout.dialect === 'mysql') {
-        // Compares as PostgreSQL and SQLite do; what must not depend on case has a key of its own.
-        builder.charset('utf8mb4')
-        builder.collate('utf8mb4_bin')
-        builder.engine('InnoDB')
-      }
-      fill(builder)
-    })
 }

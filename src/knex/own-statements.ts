@@ -28,7 +28,7 @@ export class OwnStatements {
     // Any row that is always there: nobody else asks for this one.
     const gate = () => db(layout.table('migrations')).where({ name: 'audit_001' }).select('name').forUpdate()
     this.lockSuperUsers = layout.dialect === 'sqlite' ? null : prepare(gate)
-    this.removeAll = (['session', 'attribute', 'role_grant', 'acl_grant'] as const).map((name) =>
+    this.removeAll = (['session', 'attribute', 'password_reset', 'role_grant', 'acl_grant'] as const).map((name) =>
       prepare((bind) => db(layout.table(name)).where('user_id', bind('id')).delete()),
     )
   }
@@ -106,6 +106,10 @@ export class OwnStatements {
   async deleteSessionsOf(runner: Runner, userId: string, exceptHash: string | null): Promise<void> {
     // No hash is empty, so an empty one excepts nothing.
     await runner.run(this.#prepared.deleteSessionsOf, { userId, hash: exceptHash ?? '' })
+  }
+
+  async deleteAllSessions(runner: Runner, exceptHash: string | null): Promise<void> {
+    await runner.run(this.#prepared.deleteAllSessions, { hash: exceptHash ?? '' })
   }
 
   async grantsOf(runner: Runner, userId: string): Promise<Grants> {
@@ -204,6 +208,7 @@ function prepareAll(db: Knex, { table }: Layout) {
     deleteSessionsOf: prepare((bind) =>
       db(session).where(row(bind, owner)).whereNot('ust_hash', bind('hash')).delete(),
     ),
+    deleteAllSessions: prepare((bind) => db(session).whereNot('ust_hash', bind('hash')).delete()),
     roles: prepare((bind) => db(role).where(row(bind, owner)).select('role_id', 'rights').orderBy('role_id')),
     insertRole: prepare((bind) => db(role).insert(row(bind, { ...role_, rights: 'rights' }))),
     removeRole: prepare((bind) => db(role).where(row(bind, role_)).delete()),

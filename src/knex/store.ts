@@ -19,6 +19,7 @@ import { buildOutbox, placeOf } from './outbox.ts'
 import { outboxStatements } from './outbox-statements.ts'
 import { OwnStatements } from './own-statements.ts'
 import { remediesFor } from './remedies.ts'
+import { ResetStatements } from './reset-statements.ts'
 import { Seam } from './seam.ts'
 import { SearchStatements } from './search.ts'
 import { shadowFindings } from './shadows.ts'
@@ -89,6 +90,7 @@ export function buildStore(options: StoreOptions): Store & { readonly counters: 
     isTaken: (attribute, value, exceptId) => reads((on) => on.isTaken(attribute, value, exceptId)),
     sessionsOf: (userId, now) => reads((on) => on.sessionsOf(userId, now)),
     touchSession: (hash, now) => reads((on) => on.touchSession(hash, now)),
+    findReset: (hash) => reads((on) => on.findReset(hash)),
     grantsOf: (userId) => reads((on) => on.grantsOf(userId)),
     customAttributesOf: (owner, now) => reads((on) => on.customAttributesOf(owner, now)),
     auditRecord: (id) => reads((on) => on.auditRecord(id)),
@@ -174,12 +176,13 @@ async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Ope
   const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
   const search = new SearchStatements(db, layout, accounts)
   const own = new OwnStatements(db, layout)
+  const resets = new ResetStatements(db, layout)
   const audit = new AuditStatements(db, layout)
   const outbox = outboxStatements(db, layout)
   const throttle = new ThrottleStatements(db, layout)
   // Before anything can be committed: what is then comes after the place of each.
   for (const name of options.sinks) await placeOf(seam, outbox, name)
-  return { open: { accounts, search, own, audit, outbox, throttle, layout }, readiness: { findings } }
+  return { open: { accounts, search, own, resets, audit, outbox, throttle, layout }, readiness: { findings } }
 }
 
 /** The table with a value of each column in which only values say how the host writes them. */

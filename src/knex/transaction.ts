@@ -7,6 +7,7 @@ import type {
   AttributeOwner,
   Columns,
   CustomAttributeValue,
+  PasswordReset,
   RoleGrant,
   Session,
   Slice,
@@ -18,6 +19,7 @@ import type { AuditStatements } from './audit-statements.ts'
 import { type Layout, stamped } from './layout.ts'
 import type { OutboxStatements } from './outbox-statements.ts'
 import type { OwnStatements } from './own-statements.ts'
+import type { ResetStatements } from './reset-statements.ts'
 import type { SearchStatements } from './search.ts'
 import type { Runner, Statement } from './statements.ts'
 import type { ThrottleStatements } from './throttle-statements.ts'
@@ -27,6 +29,7 @@ export interface Open {
   readonly accounts: AccountStatements
   readonly search: SearchStatements
   readonly own: OwnStatements
+  readonly resets: ResetStatements
   readonly audit: AuditStatements
   readonly outbox: OutboxStatements
   readonly throttle: ThrottleStatements
@@ -176,6 +179,26 @@ export class TransactionOn implements Transaction {
 
   deleteSessionsOf(userId: string, exceptHash: string | null) {
     return this.#open.own.deleteSessionsOf(this.#runner, userId, exceptHash)
+  }
+
+  deleteAllSessions(exceptHash: string | null) {
+    return this.#open.own.deleteAllSessions(this.#runner, exceptHash)
+  }
+
+  findReset(hash: string) {
+    return this.#open.resets.find(this.#runner, hash)
+  }
+
+  putReset(reset: PasswordReset) {
+    return this.#open.resets.put(this.#runner, reset)
+  }
+
+  exchangeReset(hash: string, keyHash: string, expirationTime: Date) {
+    return this.#open.resets.exchange(this.#runner, hash, keyHash, expirationTime)
+  }
+
+  deleteReset(userId: string) {
+    return this.#open.resets.remove(this.#runner, userId)
   }
 
   grantsOf(userId: string) {

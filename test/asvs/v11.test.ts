@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { hashUst, newUst, randomPassword } from '../../src/core/sessions/tokens.ts'
+import { hashToken, newToken, randomPassword } from '../../src/core/sessions/tokens.ts'
 import { newTotpKey } from '../../src/core/totp/codes.ts'
 
 test('ASVS 11.5.1 nothing in the source draws lots but from the system’s random numbers', () => {
@@ -19,7 +19,7 @@ test('ASVS 11.5.1 nothing in the source draws lots but from the system’s rando
 
 test('ASVS 11.5.1, 7.2.3 what must not be guessed has 128 random bits or more, and is another each time', () => {
   const bits = {
-    token: [newUst, 256],
+    token: [newToken, 256],
     password: [randomPassword, 192],
     'TOTP key': [newTotpKey, 160],
   } as const
@@ -31,6 +31,6 @@ test('ASVS 11.5.1, 7.2.3 what must not be guessed has 128 random bits or more, a
     // Every character has all of its values: a constant part would show.
     for (let at = 0; at < 20; at++) expect(new Set(all.map((one) => one[at])).size).toBeGreaterThan(15)
   }
-  const ust = newUst()
-  expect(hashUst(ust)).not.toContain(ust)
+  const ust = newToken()
+  expect(hashToken(ust)).not.toContain(ust)
 })

@@ -78,6 +78,7 @@ function functions(): string {
     [
       ...membersOf('core/users.ts', 'UserApi', 'sso.user'),
       ...membersOf('core/totp/api.ts', 'TotpApi', 'sso.user'),
+      ...membersOf('core/resets/api.ts', 'ResetApi', 'sso.user'),
       ...membersOf('core/revert/api.ts', 'RevertApi', 'sso.user'),
       ...membersOf('core/sessions/api.ts', 'SessionApi', 'sso.session'),
       ...membersOf('core/attributes/api.ts', 'AttributesApi', 'sso.attributes'),
@@ -150,9 +151,6 @@ const PLANNED = [
   ['GET /user/linked', 'Reads linked credentials'],
   ['POST /user/linked', 'Links credentials'],
   ['DELETE /user/linked', 'Deletes a link'],
-  ['POST /password/reset', 'Asks for a reset token'],
-  ['PATCH /password/reset', 'Takes a reset token for a reset key'],
-  ['DELETE /password/reset', 'Sets a password by a reset key'],
 ] as const
 
 function updateuserParameters(): string {

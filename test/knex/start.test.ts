@@ -16,6 +16,7 @@ const SIDE_TABLES = [
   'sso_audit_seal',
   'sso_audit_target',
   'sso_migrations',
+  'sso_password_reset',
   'sso_role_grant',
   'sso_session_attribute',
   'sso_session',

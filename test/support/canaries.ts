@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
-import type { AuditFunction, AuditSink, Options, Sso } from '../../src/index.ts'
+import type { AuditFunction, AuditSink, Options, PasswordReset, Sso } from '../../src/index.ts'
 
 /** Where a host tells something, beside the replies that succeed. */
 type Place = 'audit' | 'sink' | 'log' | 'error' | 'reply' | 'url'
@@ -75,7 +75,7 @@ function textOf(told: unknown): string {
 type Unlistened = Pick<Options, 'logger' | 'audit' | 'hooks'>
 
 /** The options of a host, with an ear at its logger, its sinks and `onError`: what is not there is not added. */
-export function listening<T extends Unlistened>(options: T, { tell }: Canaries): T {
+export function listening<T extends Unlistened>(options: T, { add, tell }: Canaries): T {
   const { logger, audit, hooks } = options
   const heard =
     (place: Place, take: (...given: never[]) => unknown) =>
@@ -97,8 +97,15 @@ export function listening<T extends Unlistened>(options: T, { tell }: Canaries):
       },
     }),
     ...(audit?.sinks && { audit: { ...audit, sinks: audit.sinks.map(heardSink) } }),
-    ...(hooks?.onError && {
-      hooks: { ...hooks, onError: [hooks.onError].flat().map((hook) => heard('error', hook as never)) },
+    ...(hooks && {
+      hooks: {
+        ...hooks,
+        ...(hooks.onError && { onError: [hooks.onError].flat().map((hook) => heard('error', hook as never)) }),
+        // Before the host's own: whatever it does with the token, it is looked for.
+        ...(hooks.onPasswordReset && {
+          onPasswordReset: [({ token }: PasswordReset) => void add('token', token), hooks.onPasswordReset].flat(),
+        }),
+      },
     }),
   }
 }
@@ -138,8 +145,8 @@ export function listenToRequests(app: RequestListener, { add, tell }: Canaries):
     res.end = function (this: ServerResponse, ...given: unknown[]) {
       hear(given[0])
       const text = Buffer.concat(chunks).toString('utf8')
-      const [, ust] = /"ust":"([^"]{20,})"/.exec(text) ?? []
-      if (ust !== undefined && res.statusCode < 400) add('token', ust)
+      const [, token] = /"(?:ust|reset_key)":"([^"]{20,})"/.exec(text) ?? []
+      if (token !== undefined && res.statusCode < 400) add('token', token)
       if (res.statusCode >= 400) tell('reply', text)
       return (end as (...all: unknown[]) => ServerResponse).apply(this, given)
     } as typeof res.end

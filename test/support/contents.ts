@@ -8,6 +8,7 @@ const TABLES = [
   ['sso_session', 'ust_hash'],
   ['sso_attribute', 'name'],
   ['sso_session_attribute', 'name'],
+  ['sso_password_reset', 'user_id'],
   ['sso_role_grant', 'role_id'],
   ['sso_acl_grant', 'acl_id'],
 ] as const

@@ -6,6 +6,7 @@ import type { Core } from '../core.ts'
 import { applyGrants, hasGrants } from '../grants/edits.ts'
 import type { Change } from '../hooks.ts'
 import { matches } from '../passwords/verify.ts'
+import { endsReset } from '../resets/proof.ts'
 import { wholeUser } from '../schema/access.ts'
 import type { StoredUser } from '../schema/user.gen.ts'
 import { confirm } from '../sessions/gate.ts'
@@ -70,6 +71,7 @@ function tryCommit(
       if (!isWritten) return null
     }
     const keepsCurrent = await revokeSessions(core, transaction, account, actor, columns)
+    if (actor.via === 'reset' || endsReset(columns)) await transaction.deleteReset(before.user_id)
     const changes = [
       ...changesBetween(core.catalogue, before, columns),
       ...(await applyExtras(core, transaction, before.user_id, extras, context)),
@@ -114,6 +116,8 @@ async function revokeSessions(
   columns: Columns,
 ): Promise<boolean | null> {
   const revokes = Object.keys(columns).map((name) => core.catalogue.get(name)?.revokes ?? null)
+  // Who has forgotten his password has no session of his own to go on with.
+  if (actor.via === 'reset') revokes.push('all')
   if (!core.config.session.revokeOnChange || revokes.every((rule) => rule === null)) return null
   const keepsOwn = !revokes.includes('all') && actor.userId === account.values.user_id
   await transaction.deleteSessionsOf(account.values.user_id, keepsOwn ? actor.sessionHash : null)

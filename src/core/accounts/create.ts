@@ -16,6 +16,7 @@ import type { Columns } from '../store.ts'
 import { newTotpKey } from '../totp/codes.ts'
 import { totpColumns } from '../totp/enrolment.ts'
 import { type Demands, inTransaction, tagOfUser } from './demands.ts'
+import { mayChoosePassword, passwordForbidden } from './rights.ts'
 import { changesBetween, differing, encodeSecrets, hideSecrets, restoreSecrets } from './values.ts'
 
 /** An account to be created. */
@@ -61,6 +62,7 @@ export function createAccount(core: Core, request: CreateRequest): Promise<Creat
     requireSuperUser(actor)
 
     const { password, values } = readData(core, request.data)
+    if (password !== null && !mayChoosePassword(core, actor, { isSelf: false })) throw passwordForbidden()
     const patch = withNames(core, values)
     const proposed = { operation, actor, before: null, context, isDryRun }
     const seen = hideSecrets(core.catalogue, patch)

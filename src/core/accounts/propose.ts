@@ -16,7 +16,14 @@ import type { Values } from '../schema/validate.ts'
 import { authenticate, checkMustChange, checkState, type Proof } from '../sessions/gate.ts'
 import type { Account, Columns } from '../store.ts'
 import { checkReauth, type Demands } from './demands.ts'
-import { checkAttributes, checkReach, directRights, type Rights } from './rights.ts'
+import {
+  checkAttributes,
+  checkReach,
+  directRights,
+  mayChoosePassword,
+  passwordForbidden,
+  type Rights,
+} from './rights.ts'
 import { findTarget, type Search } from './target.ts'
 import { hideSecrets, restoreSecrets } from './values.ts'
 
@@ -27,6 +34,8 @@ export interface PasswordEdit {
   readonly oldPassword: string | null
   /** Days until it expires; null for the configured number. */
   readonly expiryDays: number | null
+  /** Whether it is the one that `password_must_change` waits for. Default false. */
+  readonly settlesMustChange?: boolean
 }
 
 /** Everything that one update may change, beside attributes. */
@@ -93,6 +102,7 @@ export async function propose(core: Core, request: UpdateRequest, attempt: Attem
   }
   const { rights, extras, data = request.data, precondition } = prepared
   checkReach(rights, target)
+  if (extras.password && !mayChoosePassword(core, proof.actor, rights)) throw passwordForbidden()
   // That an expired password lets its owner change it does not let him change others'.
   if (!rights.isSelf && proof.account) {
     checkState(core, proof.account, context)
@@ -137,9 +147,9 @@ function revalidate(core: Core, rights: Rights, replaced: Values, patch: Values)
   return core.validator.values(restoreSecrets(core.catalogue, replaced, patch), keys)
 }
 
-/** Own passwords are changed with the present one (ASVS 6.2.3), unless that was what proved the actor. */
+/** Own passwords are changed with the present one (ASVS 6.2.3), unless that, or a reset token, proved the actor. */
 function needsOldPassword({ password }: Extras, { isSelf }: Rights, { actor }: Proof): boolean {
-  return password !== undefined && isSelf && actor.via !== 'password'
+  return password !== undefined && isSelf && actor.via !== 'password' && actor.via !== 'reset'
 }
 
 async function checkOldPassword(core: Core, { password }: Extras, target: Account, context: Context): Promise<void> {
@@ -185,7 +195,8 @@ async function checkUnique(core: Core, values: Values, target: Account): Promise
 async function newPassword(core: Core, { password }: Extras, target: Account, values: Values, { now }: Context) {
   if (!password) return {}
   await checkPassword(core.config.password, password.password, { ...target.values, ...values })
-  return passwordColumns(core, password.password, now, password.expiryDays)
+  const columns = await passwordColumns(core, password.password, now, password.expiryDays)
+  return password.settlesMustChange ? { ...columns, password_must_change: false } : columns
 }
 
 /** What the session gate lets pass for this request. */

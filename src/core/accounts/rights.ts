@@ -1,4 +1,4 @@
-import { SsoError } from '../../errors.ts'
+import { issue, SsoError } from '../../errors.ts'
 import type { Actor } from '../context.ts'
 import type { Core, Permission } from '../core.ts'
 import { authorizeAttributes, includes, type Standing } from '../schema/access.ts'
@@ -60,6 +60,20 @@ function isDelegatedAttribute(core: Core, { delegated }: Rights, name: string): 
 /** Whether the actor may set the password (his own he must have proved). */
 export function maySetPassword({ isSelf, isSuperUser, delegated }: Rights): boolean {
   return isSelf || isSuperUser || delegated.has('password')
+}
+
+/**
+ * Whether the actor may know the password that he sets: his own he may, another's only if the configuration lets him
+ * (ASVS 6.4.6). The host's own code is not a person.
+ */
+export function mayChoosePassword({ config }: Core, { via }: Actor, { isSelf }: Pick<Rights, 'isSelf'>): boolean {
+  return isSelf || via === 'code' || config.password.superUsersMayChoose
+}
+
+/** The refusal of a password that would be another's. */
+export function passwordForbidden(): SsoError {
+  const message = 'Only its owner may choose a password: start a reset.'
+  return new SsoError('attribute_forbidden', { message, issues: [issue('password', 'attribute_forbidden', message)] })
 }
 
 /** Whether the actor may grant and take roles and authorisations. */

@@ -12,6 +12,7 @@ import {
   checkAttributes,
   delegatedTo,
   directRights,
+  mayChoosePassword,
   mayGrant,
   maySetCustom,
   maySetPassword,
@@ -71,7 +72,8 @@ export async function updateuser(
       const rights: Rights = { ...directRights(actor, target.values.user_id), delegated }
       // Whoever may not change the account hears the same whether or not there is one.
       if (!canReach(rights, target)) throw strangerError(sorted)
-      return { rights, extras: await readExtras(core, rights, target, sorted, context) }
+      const mayChoose = mayChoosePassword(core, actor, rights)
+      return { rights, extras: await readExtras(core, { rights, mayChoose }, target, sorted, context) }
     },
   })
 }
@@ -120,13 +122,13 @@ function readBoolean(value: unknown): unknown {
 /** Reads and checks every parameter, so that the caller hears of all that is wrong and not of the first. */
 async function readExtras(
   core: Core,
-  rights: Rights,
+  { rights, mayChoose }: { rights: Rights; mayChoose: boolean },
   target: Account,
   { data, custom, parameters, faults }: Sorted,
   { now }: Context,
 ): Promise<Extras> {
   const { password } = parameters
-  const forbidden = forbiddenParameters(core, rights, parameters, custom)
+  const forbidden = forbiddenParameters(core, { rights, mayChoose }, parameters, custom)
   forbidden.push(...(await issuesOf(() => checkAttributes(core, rights, Object.keys(data)))))
   throwIssues(forbidden)
 
@@ -150,12 +152,12 @@ async function readExtras(
 /** Every parameter that the actor may not use on this account. */
 function forbiddenParameters(
   core: Core,
-  rights: Rights,
+  { rights, mayChoose }: { rights: Rights; mayChoose: boolean },
   parameters: UpdateuserParameters,
   custom: ReadonlyMap<string, unknown>,
 ): Issue[] {
   const names: string[] = []
-  if (parameters.password !== undefined && !maySetPassword(rights)) names.push('password')
+  if (parameters.password !== undefined && !(maySetPassword(rights) && mayChoose)) names.push('password')
   for (const name of GRANT_PARAMETERS) if (parameters[name] !== undefined && !mayGrant(rights)) names.push(name)
   const customNames = [...custom.keys()].filter((name) => !maySetCustom(core, rights, name))
   return forbidden(names, customNames)

@@ -6,7 +6,7 @@ import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
 import { type Proof, requireSuperUser } from '../sessions/gate.ts'
 import { passing } from '../sessions/sessions.ts'
-import { hashUst } from '../sessions/tokens.ts'
+import { hashToken } from '../sessions/tokens.ts'
 import type { AttributeOwner, Session } from '../store.ts'
 
 /** Whose custom attributes a call is about: an account's, the caller's own session's, or those of a token's session. */
@@ -55,7 +55,7 @@ export async function findTargetSession(
   const token = ust ?? own
   if (token === null) throw new SsoError('session_unknown')
   if (token !== own && !actor.isSuperUser) {
-    const found = await core.store.findSession(hashUst(token))
+    const found = await core.store.findSession(hashToken(token))
     if (found?.account.values.user_id !== actor.userId) requireSuperUser(actor)
   }
   const { session, account } = await passing(core, token, call, attempt)

@@ -96,6 +96,11 @@ export type Operation =
   | 'set_session_attributes'
   | 'search_users'
   | 'prune_audit'
+  | 'request_password_reset'
+  | 'start_password_reset'
+  | 'exchange_reset_token'
+  | 'reset_password'
+  | 'end_everybodys_sessions'
 
 /** Stands for every secret value. */
 export const REDACTED = '[redacted]'

@@ -1,6 +1,7 @@
 import { type Caller, callsOf, startedFirst, text } from '../callers.ts'
 import type { Core } from '../core.ts'
 import {
+  endEverybodysSessions,
   endSession,
   endSessions,
   listSessions,
@@ -42,6 +43,8 @@ export interface SessionApi {
   ): Promise<void>
   /** Ends every session of an account; of one's own, all but the one that asks (ASVS 7.4.5). */
   endAll(input: SessionsCaller): Promise<void>
+  /** Ends the sessions of all accounts but the one that asks; super-users only (ASVS 7.4.5). */
+  endEverybodys(input: Caller): Promise<void>
 }
 
 /** @param now the clock */
@@ -57,6 +60,7 @@ export function buildSessionApi(core: Core, now: () => Date): SessionApi {
     renew: (input) => renewSession(core, call(input)),
     list: (input) => listSessions(core, { ...call(input), of: of(input) }),
     end: (input) => endSession(core, { ...call(input), of: of(input), id: text(input.id, 'id') }),
+    endEverybodys: (input) => endEverybodysSessions(core, call(input)),
     endAll: (input) => endSessions(core, { ...call(input), of: of(input) }),
   }
   return startedFirst(core, api)

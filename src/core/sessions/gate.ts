@@ -5,10 +5,11 @@ import type { Actor, Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
 import { verifyPassword } from '../passwords/verify.ts'
+import { verifyReset } from '../resets/proof.ts'
 import type { Account, Reads } from '../store.ts'
 import { codeMissing } from '../totp/codes.ts'
 import { checkAlive, noteUse } from './lifetime.ts'
-import { hashUst } from './tokens.ts'
+import { hashToken } from './tokens.ts'
 
 /** Verified credentials: who asks, and his account as it is now. */
 export interface Proof {
@@ -65,7 +66,7 @@ async function prove(
       return { actor: codeActor(credentials.name), account: null, authenticatedAt: null }
 
     case 'ust': {
-      const hash = hashUst(credentials.ust)
+      const hash = hashToken(credentials.ust)
       const found = await reads.findSession(hash)
       if (!found || !isApproved(found.account)) throw new SsoError('session_unknown')
       checkAlive(core, found.session, context)
@@ -93,6 +94,14 @@ async function prove(
       attempt.actor = { ...actor, isSuperUser: credentials.isSuperUser ?? actor.isSuperUser }
       checkOwner(core, account, context, conditions)
       return { actor: attempt.actor, account, authenticatedAt: credentials.authenticatedAt ?? null }
+    }
+
+    case 'reset': {
+      const account = await verifyReset(core, credentials, context, attempt, conditions.reads)
+      checkOwner(core, account, context, conditions)
+      // A token is for one password, whoever its owner is.
+      const actor = { ...actorOf(account, 'reset', null), isSuperUser: false }
+      return { actor, account, authenticatedAt: context.now }
     }
   }
 }

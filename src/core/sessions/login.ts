@@ -15,7 +15,7 @@ import type { Account, Columns } from '../store.ts'
 import { acceptCode, codeKeyOf, codeMissing } from '../totp/codes.ts'
 import { actorOf, checkApp, checkOwner } from './gate.ts'
 import { expirationOf } from './lifetime.ts'
-import { hashUst, newSessionId, newUst } from './tokens.ts'
+import { hashToken, newSessionId, newToken } from './tokens.ts'
 
 /** What a login needs (contract section 8.1). */
 export interface LoginRequest {
@@ -67,7 +67,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
 
     const renews = mayRenew && (isExpired || account.values.password_must_change)
     const password = renews ? await renewed(core, account, request) : await rehashed(core, account, request.password)
-    const ust = newUst()
+    const ust = newToken()
     const expirationTime = await expirationOf(core, account, context)
     const actor = actorOf(account, 'password', null)
     const claims = core.config.loginMetadataApps.includes(context.app ?? '')
@@ -87,6 +87,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
       const columns = columnsOf(core, current.values, wanted, actor, context)
       if (Object.keys(columns).length > 0) {
         await transaction.updateAccount(current, encodeSecrets(core, columns))
+        if (renews) await transaction.deleteReset(account.values.user_id)
         if (renews && core.config.session.revokeOnChange) {
           await transaction.deleteSessionsOf(account.values.user_id, null)
         }
@@ -97,7 +98,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
       )
       await transaction.deleteExpiredSessions(account.values.user_id, context.now)
       await transaction.insertSession({
-        hash: hashUst(ust),
+        hash: hashToken(ust),
         id: newSessionId(),
         userId: account.values.user_id,
         creationTime: context.now,
@@ -132,7 +133,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
 export function logout(core: Core, ust: string, context: Context): Promise<void> {
   return attempted(core, 'logout', context, async (attempt) => {
     checkApp(core, context)
-    const hash = hashUst(ust)
+    const hash = hashToken(ust)
     const found = await core.store.findSession(hash)
     if (!found) return
     attempt.actor = actorOf(found.account, 'ust', hash)

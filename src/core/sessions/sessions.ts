@@ -6,9 +6,9 @@ import type { Core } from '../core.ts'
 import type { Revocation } from '../hooks.ts'
 import { type Attempt, attempted } from '../operation.ts'
 import type { Account, Session, StateChange, Transaction } from '../store.ts'
-import { authenticate, checkState, type Proof, requireSuperUser } from './gate.ts'
+import { authenticate, checkState, confirm, type Proof, requireSuperUser } from './gate.ts'
 import { checkAlive, expirationOf } from './lifetime.ts'
-import { hashUst } from './tokens.ts'
+import { hashToken } from './tokens.ts'
 
 /** A session as it is shown: never its token, nor the hash of it. */
 export interface SessionDetails {
@@ -69,7 +69,7 @@ export function renewSession(core: Core, { credentials, context }: Call): Promis
     const { actor, account } = await authenticate(core, credentials, context, attempt)
     if (credentials.via !== 'ust' || !account) throw new SsoError('session_unknown')
     attempt.target = nameOf(account)
-    const hash = hashUst(credentials.ust)
+    const hash = hashToken(credentials.ust)
     const { remoteAddr, userAgent } = context
     const entry: StateChange = { source: 'renew', time: context.now.toISOString(), remoteAddr, userAgent }
     const record = recordOf({ operation, context, actor, target: attempt.target }, [])
@@ -130,6 +130,23 @@ export function endSessions(core: Core, { of, ...call }: Call & { of: SessionsOf
   })
 }
 
+/** Ends the sessions of everybody but the one that asks; super-users only (ASVS 7.4.5). */
+export function endEverybodysSessions(core: Core, { credentials, context }: Call): Promise<void> {
+  const operation = 'end_everybodys_sessions'
+  return attempted(core, operation, context, async (attempt) => {
+    const proof = await authenticate(core, credentials, context, attempt)
+    requireSuperUser(proof.actor)
+    const { actor } = proof
+    await core.store.transaction(async (transaction) => {
+      requireSuperUser(await confirm(core, credentials, proof, context, transaction))
+      await transaction.deleteAllSessions(actor.sessionHash)
+      await transaction.appendAudit(recordOf({ operation, context, actor, target: null }, []))
+    })
+    core.trail.committed()
+    await core.hooks.revoked({ operation, actor, target: null, keepsCurrent: actor.userId !== null, context })
+  })
+}
+
 function end(
   core: Core,
   call: Call,
@@ -174,7 +191,7 @@ async function ownerOf(
 
 /** The session of a token that passes the whole gate. @throws SsoError `session_unknown`, or what its owner's state demands */
 export async function passing(core: Core, ust: string, { context }: Call, attempt: Attempt) {
-  const found = await core.store.findSession(hashUst(ust))
+  const found = await core.store.findSession(hashToken(ust))
   if (!found || !isApproved(found.account)) throw new SsoError('session_unknown')
   attempt.target = nameOf(found.account)
   checkAlive(core, found.session, context)

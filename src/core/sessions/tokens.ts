@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 
-/** A new user session token: 256 random bits (ASVS 7.2.3), base64url. */
-export function newUst(): string {
+/** A new token of whatever kind: 256 random bits (ASVS 6.4.1, 7.2.3, 11.5.1), base64url. */
+export function newToken(): string {
   return randomBytes(32).toString('base64url')
 }
 
@@ -16,8 +16,8 @@ export function newSessionId(): string {
 }
 
 /** What is stored in place of a token. The token is random, so a fast hash is enough. */
-export function hashUst(ust: string): string {
-  return createHash('sha256').update(ust).digest('base64url')
+export function hashToken(token: string): string {
+  return createHash('sha256').update(token).digest('base64url')
 }
 
 /** A password that nobody knows: 192 random bits (contract section 8.4). */

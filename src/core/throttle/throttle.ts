@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { SsoError } from '../../errors.ts'
+import { type ErrorCode, SsoError } from '../../errors.ts'
 import { customerOf } from '../addresses/address.ts'
 import type { Context } from '../context.ts'
 import type { Core } from '../core.ts'
@@ -35,6 +35,8 @@ export interface Guess {
   readonly context: Context
   /** Whether being right is all the proof that the account asks for, so that its failures are forgotten. */
   readonly isFullProof?: boolean
+  /** What is counted apart from guesses at passwords and codes, so that it uses none of those up. */
+  readonly purpose?: 'reset request' | 'reset token'
 }
 
 // Waits begin anew a day after the first of them.
@@ -68,8 +70,19 @@ export async function throttled<T>(core: Core, guess: Guess, check: () => Promis
   return result
 }
 
+/**
+ * Counts what is no guess, yet not to be done over and over (ASVS 2.4.1). Nothing is given back.
+ *
+ * @throws SsoError `throttled`
+ */
+export async function counted(core: Core, attempt: Guess): Promise<void> {
+  if (core.throttle) await admit(core.throttle, attempt)
+}
+
+const WRONG: readonly ErrorCode[] = ['credentials_invalid', 'totp_invalid', 'reset_token_invalid']
+
 function isWrong(error: unknown): boolean {
-  return error instanceof SsoError && (error.code === 'credentials_invalid' || error.code === 'totp_invalid')
+  return error instanceof SsoError && WRONG.includes(error.code)
 }
 
 /** An attempt that was let pass, in one counter. */
@@ -90,12 +103,14 @@ interface Entries {
   readonly account: Entry
 }
 
-async function admit(throttle: Throttle, { username, context: { remoteAddr, now } }: Guess): Promise<Entries> {
+async function admit(throttle: Throttle, { username, purpose, context }: Guess): Promise<Entries> {
   const { limits } = throttle
-  const address = await enter(throttle, `address ${customerOf(remoteAddr)}`, limits.perAddress, now)
+  const { remoteAddr, now } = context
+  const apart = purpose === undefined ? '' : `${purpose} `
+  const address = await enter(throttle, `${apart}address ${customerOf(remoteAddr)}`, limits.perAddress, now)
   if ('endsIn' in address) throw refused(address)
 
-  const key = accountKey(username)
+  const key = `${apart}${accountKey(username)}`
   let account = await enter(throttle, key, limits.perAccount, now)
   // Else whoever knows a username could keep its owner out.
   if ('endsIn' in account && (await isFirstOf(throttle, address, now))) {

@@ -41,6 +41,7 @@ const PROFILE: Codes = [
   'encryption_key_missing',
 ]
 const PASSWORD: Codes = ['password_rejected', 'password_too_short', 'password_too_long', 'password_too_simple']
+const RESET: Codes = ['app_invalid', 'reset_token_invalid', 'account_locked', 'sign_up_not_final', 'not_allowed']
 const PROOF: Codes = ['credentials_invalid', 'reauth_required']
 const UPDATE: Codes = [...CHANGE, ...PROFILE, ...PROOF, 'nothing_to_update']
 const CUSTOM: Codes = [
@@ -94,9 +95,20 @@ const REFUSALS: Readonly<Record<Operation, Codes>> = {
   set_session_attributes: [...ON_SESSIONS, ...CUSTOM],
   search_users: [...ON_SESSIONS, 'input_invalid', 'attribute_unknown'],
   prune_audit: [],
+  // Who asks is not told what came of it: only what is so for everybody.
+  request_password_reset: ['app_invalid', 'operation_invalid'],
+  start_password_reset: [...ON_OTHERS, 'hook_refused', 'operation_invalid'],
+  exchange_reset_token: RESET,
+  reset_password: [
+    ...(['totp_missing', 'totp_invalid', 'credentials_invalid', 'hook_refused', 'concurrent_change'] as const),
+    ...(['attribute_forbidden', 'value_taken', 'user_referenced'] as const),
+    ...RESET,
+    ...PASSWORD,
+  ],
+  end_everybodys_sessions: ON_SESSIONS,
 }
 
-// Operations that compare a password or a code.
+// Operations that compare a password, a code or a reset token, or have something sent.
 const GUESSED: readonly Operation[] = [
   'login',
   'update_current_user',
@@ -106,6 +118,9 @@ const GUESSED: readonly Operation[] = [
   'validate_totp_code',
   'updateuser',
   'revert_change',
+  'request_password_reset',
+  'exchange_reset_token',
+  'reset_password',
 ]
 
 /** What an operation may be refused with, beside what the dialect itself has against a request. */

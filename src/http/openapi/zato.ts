@@ -38,7 +38,7 @@ export function describeZato(edge: Edge, base: string): DialectDescription {
 }
 
 function operationOf(edge: Edge, endpoint: Endpoint): Operation {
-  const { method, path, schema, does, who, replies } = endpoint
+  const { method, path, schema, does, who, replies, isOpen } = endpoint
   const isUnusual = method === 'GET' || method === 'DELETE'
   return {
     operationId: operationId('zato', method, path),
@@ -46,7 +46,7 @@ function operationOf(edge: Edge, endpoint: Endpoint): Operation {
     summary: `${does}.`,
     description: [`Who: ${who}.`, ...(replies ? [`Reply, beside the envelope: ${replies}.`] : [])].join(' '),
     // The token may be a field of the body, which OpenAPI has no word for.
-    security: path === '/user/login' ? [] : [{ ust: [] }, {}],
+    security: isOpen ? [] : [{ ust: [] }, {}],
     parameters: [
       appParameter(edge, 'Application that the call is made from, unless `current_app` says so.'),
       ...(method === 'GET' ? [IF_NONE_MATCH] : []),

@@ -7,6 +7,7 @@ import { DESCRIPTION_ROUTES } from './description.ts'
 import { type Describe, type Route, restHandler } from './endpoint.ts'
 import { restFail } from './failures.ts'
 import { GRANT_ROUTES } from './grants.ts'
+import { RESET_ROUTES } from './resets.ts'
 import { SEARCH_ROUTES } from './search.ts'
 import { SESSION_ROUTES } from './sessions.ts'
 import { TOTP_ROUTES } from './totp.ts'
@@ -14,6 +15,7 @@ import { TOTP_ROUTES } from './totp.ts'
 /** Every route of the dialect. */
 export const REST_ROUTES: readonly Route[] = [
   ...SESSION_ROUTES,
+  ...RESET_ROUTES,
   ...SEARCH_ROUTES,
   ...ACCOUNT_ROUTES,
   ...TOTP_ROUTES,

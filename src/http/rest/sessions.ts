@@ -1,5 +1,12 @@
 import { login, logout } from '../../core/sessions/login.ts'
-import { endSession, endSessions, listSessions, renewSession, type SessionsOf } from '../../core/sessions/sessions.ts'
+import {
+  endEverybodysSessions,
+  endSession,
+  endSessions,
+  listSessions,
+  renewSession,
+  type SessionsOf,
+} from '../../core/sessions/sessions.ts'
 import { SsoError } from '../../errors.ts'
 import type { RestRequest, Route } from './endpoint.ts'
 
@@ -97,5 +104,13 @@ export const SESSION_ROUTES: readonly Route[] = [
     summary: 'Ends all sessions of an account; super-users everybody’s.',
     reply: null,
     run: async (call, request) => endSessions(request.core, { ...call, of: byId(request) }).then(() => ({})),
+  },
+  {
+    method: 'delete',
+    path: '/sessions',
+    operation: 'end_everybodys_sessions',
+    summary: 'Ends the sessions of all accounts but the one that asks; super-users only.',
+    reply: null,
+    run: async (call, { core }) => endEverybodysSessions(core, call).then(() => ({})),
   },
 ]

@@ -52,6 +52,7 @@ export const UPDATEUSER: Record<ErrorCode, number> = {
   last_super_user: 409,
   session_unknown: 401,
   session_missing: 404,
+  reset_token_invalid: 401,
   cross_site: 403,
   operation_invalid: 400,
   hook_refused: 403,

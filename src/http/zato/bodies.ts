@@ -1,6 +1,7 @@
 import changePassword from '#schemas/change-password.json' with { type: 'json' }
 import createUser from '#schemas/create-user.json' with { type: 'json' }
 import deleteUser from '#schemas/delete-user.json' with { type: 'json' }
+import exchangeResetToken from '#schemas/exchange-reset-token.json' with { type: 'json' }
 import getUser from '#schemas/get-user.json' with { type: 'json' }
 import listSessionAttributes from '#schemas/list-session-attributes.json' with { type: 'json' }
 import listSessions from '#schemas/list-sessions.json' with { type: 'json' }
@@ -12,6 +13,8 @@ import nameUserAttributes from '#schemas/name-user-attributes.json' with { type:
 import readSessionAttributes from '#schemas/read-session-attributes.json' with { type: 'json' }
 import readUserAttributes from '#schemas/read-user-attributes.json' with { type: 'json' }
 import renewSession from '#schemas/renew-session.json' with { type: 'json' }
+import requestPasswordReset from '#schemas/request-password-reset.json' with { type: 'json' }
+import resetPassword from '#schemas/reset-password.json' with { type: 'json' }
 import searchUsers from '#schemas/search-users.json' with { type: 'json' }
 import sessionByToken from '#schemas/session-by-token.json' with { type: 'json' }
 import setTotpKey from '#schemas/set-totp-key.json' with { type: 'json' }
@@ -31,6 +34,9 @@ export const BODIES = {
   'search-users': searchUsers,
   'change-password': changePassword,
   'set-totp-key': setTotpKey,
+  'request-password-reset': requestPasswordReset,
+  'exchange-reset-token': exchangeResetToken,
+  'reset-password': resetPassword,
   'user-by-id': userById,
   'session-by-token': sessionByToken,
   'renew-session': renewSession,

@@ -29,7 +29,16 @@ export interface Rules {
 /** Makes Express handlers of endpoints. */
 export interface EndpointMaker {
   /** For endpoints that anybody may call. */
-  readonly open: (required: readonly string[], run: Open, exceptions?: Exceptions) => RequestHandler
+  readonly open: (
+    required: readonly string[],
+    run: Open,
+    rules?: {
+      /** Codes of its own. */
+      readonly exceptions?: Exceptions
+      /** How the application is read. Default `appIn`. */
+      readonly app?: typeof appIn
+    },
+  ) => RequestHandler
   /** For endpoints of somebody; the operation is what a refusal is recorded as. */
   readonly endpoint: (
     operation: Operation | ((input: Input) => Operation),
@@ -44,11 +53,11 @@ export function endpointMaker(edge: Edge): EndpointMaker {
   const { core } = edge
   const reader = new BodyReader(edge.config.bodyLimit)
 
-  const open: EndpointMaker['open'] = (required, run, exceptions = {}) =>
+  const open: EndpointMaker['open'] = (required, run, { exceptions = {}, app = appIn } = {}) =>
     handle(edge, 'zato', zatoFail(edge, exceptions), async (req, res, unnamed) => {
       const input = readInput(jsonObject(await reader.read(req, res), req), req)
       requireFields(input, required)
-      await run(input, { ...unnamed, app: appIn(input, req) }, req, res)
+      await run(input, { ...unnamed, app: app(input, req) }, req, res)
     })
 
   const endpoint: EndpointMaker['endpoint'] = (operation, required, run, { exceptions, token, missing } = {}) =>
@@ -64,7 +73,7 @@ export function endpointMaker(edge: Edge): EndpointMaker {
         })
         await run(input, { credentials, context }, res)
       },
-      exceptions,
+      exceptions ? { exceptions } : {},
     )
 
   return { open, endpoint }

@@ -24,6 +24,8 @@ export interface Endpoint {
   readonly reply?: keyof typeof REPLIES
   /** Codes of its own. */
   readonly exceptions?: Exceptions
+  /** Whether nobody need say who he is. */
+  readonly isOpen?: true
 }
 
 /** These endpoints say "invalid input" to a regular user who reaches for another (contract sections 8.5, 8.7, 8.9). */
@@ -40,6 +42,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     operations: ['login'],
     reply: 'Login',
     schema: 'login',
+    isOpen: true,
     does: 'Opens a session',
     who: 'anybody',
     replies: '`ust`; `status` is `warning` and `sub_status` `["W003005"]` where the password expires soon',
@@ -194,6 +197,35 @@ export const ENDPOINTS: readonly Endpoint[] = [
     does: 'Lists sessions with their history',
     who: 'self; super-user by `current_ust` and `target_ust`',
     replies: '`result`: what it calls `ust` names a session and opens nothing',
+  },
+  {
+    method: 'POST',
+    path: '/password/reset',
+    operations: ['request_password_reset'],
+    schema: 'request-password-reset',
+    isOpen: true,
+    does: 'Has a reset token sent',
+    who: 'anybody',
+  },
+  {
+    method: 'PATCH',
+    path: '/password/reset',
+    operations: ['exchange_reset_token'],
+    schema: 'exchange-reset-token',
+    reply: 'ResetKey',
+    isOpen: true,
+    does: 'Takes a reset token for a reset key',
+    who: 'who has the token',
+    replies: '`reset_key`',
+  },
+  {
+    method: 'DELETE',
+    path: '/password/reset',
+    operations: ['reset_password'],
+    schema: 'reset-password',
+    isOpen: true,
+    does: 'Sets a password by a reset token and its key',
+    who: 'who has both',
   },
   ...attributeEndpoints('user', 'self; super-user with `user_id`'),
   ...attributeEndpoints('session', 'owner of the session; super-user, by `current_ust` and `target_ust`'),

@@ -61,6 +61,7 @@ export const ZATO: Record<ErrorCode, Wording> = {
   last_super_user: refused('E008001'),
   session_unknown: refused('E007001'),
   session_missing: refused('E007001'),
+  reset_token_invalid: refused('E010001'),
   cross_site: refused('E005001'),
   operation_invalid: refused('E008001'),
   hook_refused: refused('E005001'),

@@ -25,6 +25,8 @@ const SECRETS = [
   'new_password',
   'totp_code',
   'totp_key',
+  'token',
+  'reset_key',
 ]
 
 /** @throws SsoError `input_invalid`, `input_malformed` */
@@ -62,6 +64,11 @@ export function appIn(input: Input, req: Request): string {
     throw new SsoError('input_missing', { message: 'Missing: current_app.' })
   // Whatever is not the name of an application is not one of those configured.
   return typeof app === 'string' && app.length <= 191 && textFault(app) === null ? app : ''
+}
+
+/** The application where leaving it out is as bad as an unknown one (contract section 8). */
+export function appOrNone(input: Input, req: Request): string {
+  return input.fields.has('current_app') || req.get(APP_HEADER) !== undefined ? appIn(input, req) : ''
 }
 
 /**

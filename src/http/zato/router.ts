@@ -15,6 +15,7 @@ import { INVALID_FOR_REGULAR_USERS } from './endpoints.ts'
 import { zatoFail } from './failures.ts'
 import { booleanIn, codeIn, hasId, idIn, integerIn, metadataIn, textIn } from './input.ts'
 import { sendOk, userFields } from './output.ts'
+import { resetRoutes } from './resets.ts'
 import { searchEndpoint } from './search.ts'
 import { sessionRoutes } from './sessions.ts'
 
@@ -138,6 +139,7 @@ export function zatoRouter(edge: Edge): Router {
     },
     '/user/reject': { post: byId('reject_user', (call) => accounts.rejectUser(core, call), FOR_REGULAR_USERS) },
     ...sessionRoutes(core, endpoint),
+    ...resetRoutes(core, open),
     ...attributeRoutes(core, endpoint),
   }
 

@@ -273,7 +273,14 @@ export const change = (attribute: string, from: unknown, to: unknown) => ({ attr
 /** What a request that was refused before anybody was asked for did: nothing. */
 export const untouched = { account: {}, elsewhere: [] }
 
-const OWN_TABLES = ['sso_session', 'sso_attribute', 'sso_session_attribute', 'sso_role_grant', 'sso_acl_grant']
+const OWN_TABLES = [
+  'sso_session',
+  'sso_attribute',
+  'sso_session_attribute',
+  'sso_password_reset',
+  'sso_role_grant',
+  'sso_acl_grant',
+]
 
 /** Gives what is recorded from now on; the trail of a whole file is long. */
 export async function trailOf({ database: { db } }: TestHost): Promise<() => Promise<readonly AuditRow[]>> {
