@@ -7,6 +7,7 @@ import { ENDPOINTS, type Endpoint } from '../src/http/zato/endpoints.ts'
 import { type AuditRecord, ERRORS, type Operation, type Outcome } from '../src/index.ts'
 import { fastHasher } from './support/fast-hasher.ts'
 import { idOf, PASSWORD, startHost, type TestHost } from './support/host.ts'
+import { mailbox } from './support/mailbox.ts'
 import { codeAt, TOTP_KEY } from './support/one-time-codes.ts'
 
 const DIRECTORY = new URL('../schemas/', import.meta.url)
@@ -77,6 +78,7 @@ vi.mock('../src/core/accounts/create.ts', async (original) => {
 let host: TestHost
 let tokens: { admin: string; ada: string }
 let ids: { ada: string; bob: string }
+const mail = mailbox()
 const delivered: AuditRecord[] = []
 let failsWithin = false
 
@@ -89,6 +91,7 @@ beforeAll(async () => {
       audit: { sinks: [(record) => void delivered.push(record)] },
       logger: { warn: () => {}, error: () => {} },
       hooks: {
+        onPasswordReset: mail.take,
         withinUpdate: () => {
           if (failsWithin) throw new Error('the disk is full')
         },
@@ -180,7 +183,12 @@ describe('a request schema lists exactly the fields that its endpoint reads', ()
       ].map((name) => [name, false]),
     ),
   })
-  const OWN: Readonly<Record<string, () => object>> = {
+  const tokenOf = async (username: string) => {
+    const actor = { via: 'code', name: 'test' } as const
+    await host.sso.user.createUser({ actor, autoApprove: true, data: { username } })
+    return mail.tokenFor(host, username)
+  }
+  const OWN: Readonly<Record<string, () => object | Promise<object>>> = {
     'GET /user/session': () => ({ current_ust: tokens.admin, target_ust: tokens.ada }),
     'POST /user/session': () => ({ current_ust: tokens.admin, target_ust: tokens.ada }),
     // null is as good as absent here.
@@ -196,6 +204,12 @@ describe('a request schema lists exactly the fields that its endpoint reads', ()
       totp_key: 'ABCDEFGHIJKLMNOP',
     }),
     'PATCH /user/password': () => ({ password_expiry: 90 }),
+    'PATCH /password/reset': async () => ({ token: await tokenOf('carol') }),
+    'DELETE /password/reset': async () => {
+      const token = await tokenOf('dora')
+      const { body } = await send({ method: 'PATCH', path: '/password/reset' }, { ...CRM, token })
+      return { token, reset_key: body.reset_key }
+    },
     ...Object.fromEntries(
       ENDPOINTS.filter(({ path }) => path.includes('/attr')).map(({ method, path }) => [
         `${method} ${path}`,
@@ -214,10 +228,11 @@ describe('a request schema lists exactly the fields that its endpoint reads', ()
 
   test.each(ENDPOINTS)('$method $path', async (endpoint) => {
     const logout = endpoint.path === '/user/logout' ? { ust: await host.login('admin') } : {}
+    const own = await OWN[`${endpoint.method} ${endpoint.path}`]?.()
     taken.clear()
     const reply = await send(endpoint, {
       ...everything(),
-      ...OWN[`${endpoint.method} ${endpoint.path}`]?.(),
+      ...own,
       ...logout,
     })
     expect([reply.status, reply.body.status]).toEqual([200, 'ok'])
@@ -310,6 +325,8 @@ describe('what a schema accepts is accepted, what it refuses is refused', () => 
     ['PATCH /user/session', self],
     ['GET /user/session/list', self],
     ['GET /user/session/list', () => ({ ...CRM, ust: '', current_ust: tokens.admin, target_ust: tokens.ada })],
+    ['POST /password/reset', () => ({ ...CRM, credential: 'bob' })],
+    ['POST /password/reset', () => ({ ...CRM, credential: null })],
     ['POST /user/attr', () => ({ ...self(), name: 'one', value: 'a', expiration: 60, encrypt: true })],
     [
       'POST /user/attr',
@@ -340,6 +357,9 @@ describe('what a schema accepts is accepted, what it refuses is refused', () => 
   ]
 
   const bad: readonly Case[] = [
+    ['POST /password/reset', () => ({ ...CRM, credential: 5 })],
+    ['PATCH /password/reset', () => ({ ...CRM, token: ['x'] })],
+    ['DELETE /password/reset', () => ({ ...CRM, token: 'x', reset_key: {}, password: PASSWORD })],
     ['POST /user/login', () => CRM],
     ['POST /user/login', () => ({ ...login(), username: null })],
     ['POST /user/login', () => ({ ...login(), password: 5 })],
@@ -612,6 +632,13 @@ describe('the schema of audit records', () => {
 
     const [granted] = (await sso.user.getAudit({ ...onEve, limit: 1 })).records
     await sso.user.revertChange({ ...onEve, auditId: granted!.id })
+
+    const token = await mail.tokenFor(host, 'eve')
+    await send({ method: 'PATCH', path: '/password/reset' }, { ...CRM, token })
+    await sso.user.startPasswordReset(onEve)
+    await sso.user.resetPassword({ token: mail.all.at(-1)!.token, newPassword: `${PASSWORD}!` })
+    await sso.session.endEverybodys({ currentUst: tokens.admin, ...app })
+    tokens.ada = await host.login('ada')
 
     // Refusals of every kind, by every way in; the lock has ended the session.
     const { ust: later } = await sso.user.login({ username: 'eve', password: `${PASSWORD}!`, ...app })

@@ -108,6 +108,7 @@ describe.each(databases)('the start on %s', (name) => {
           'audit_001',
           'audit_seal_001',
           'audit_target_001',
+          'password_reset_001',
           'role_grant_001',
           'session_001',
           'session_attribute_001',

@@ -63,6 +63,44 @@ export const REFUSALS: readonly Row[] = [
     (_, ada) => ({ as: ada, path: { id: ada.id }, body: { auditId: 1 } }),
   ],
   ['postLogin', '401 credentials_invalid', () => ({ body: { username: 'none', password: 'none' } })],
+  ['postPasswordReset', '422 input_invalid', () => ({ body: {} })],
+  ['postPasswordReset', '422 input_invalid', () => ({ body: { username: 'none', email: 'none' } })],
+  [
+    'postPasswordReset',
+    '403 app_invalid',
+    () => ({ body: { username: 'x' }, headers: { 'X-Zato-SSO-Current-App': '-' } }),
+  ],
+  ['putPasswordReset', '401 reset_token_invalid', () => ({ body: { token: 'none', newPassword: PASSWORD } })],
+  ['putPasswordReset', '400 input_missing', () => ({ body: { newPassword: PASSWORD } })],
+  [
+    'putPasswordReset',
+    '422 password_too_short',
+    async ({ host, mail }, { name }) => ({ body: { token: await mail.tokenFor(host, name), newPassword: 'short' } }),
+  ],
+  [
+    'putPasswordReset',
+    '401 totp_missing',
+    async ({ clock, host, mail }, ada) => {
+      const key = { currentUst: ada.ust, currentApp: 'CRM', totpKey: TOTP_KEY, totpCode: codeAt(TOTP_KEY, clock.now) }
+      await host.sso.user.setTotpKey(key)
+      await host.sso.user.updateCurrentUser({
+        ...key,
+        data: { is_totp_enabled: true },
+        totpCode: codeAt(TOTP_KEY, clock.now, 1),
+      })
+      return { body: { token: await mail.tokenFor(host, ada.name), newPassword: `${PASSWORD}!` } }
+    },
+  ],
+  [
+    'postUsersByIdPasswordReset',
+    '409 operation_invalid',
+    async ({ host, admin }, { id }) => {
+      await host.sso.user.lockUser({ actor: { via: 'code', name: 'test' }, userId: id })
+      return { as: admin, path: { id } }
+    },
+  ],
+  ['postUsersByIdPasswordReset', '403 super_user_required', (_, ada) => ({ as: ada, path: { id: ada.id } })],
+  ['deleteSessions', '403 super_user_required', as()],
   ['postLogin', '400 input_missing', () => ({ body: { username: 'none' } })],
   ['postLogin', '415 media_type_unsupported', () => ({ body: '{}', headers: { 'Content-Type': 'text/plain' } })],
   [
@@ -127,6 +165,13 @@ export const REFUSALS: readonly Row[] = [
     ({ admin }, { id }) => ({ as: admin, body: { user_id: id, new_password: 'x' } }),
   ],
   ['zatoPostUserApprove', '403 E008002', (_, ada) => ({ as: ada, body: { user_id: ada.id } })],
+
+  // Section 8.15.
+  ['zatoPostPasswordReset', '400 Bad request', () => ({ body: {} })],
+  ['zatoPostPasswordReset', '200 E004001', () => ({ body: { credential: 'none', current_app: 'none' } })],
+  ['zatoPatchPasswordReset', '403 E010001', () => ({ body: { token: 'none' } })],
+  ['zatoDeletePasswordReset', '403 E010001', () => ({ body: { token: 'x', reset_key: 'gAAA', password: PASSWORD } })],
+  ['zatoDeletePasswordReset', '400 Bad request', () => ({ query: 'token=none', body: { password: PASSWORD } })],
 
   // Section 8.8.
   ['zatoPatchUserTotp', '400 Bad request', as({ totp_key: TOTP_KEY })],

@@ -1,6 +1,7 @@
 import type { Options } from '../../../src/index.ts'
 import type { DatabaseName } from '../../support/databases.ts'
 import { PASSWORD } from '../../support/host.ts'
+import { type Mailbox, mailbox } from '../../support/mailbox.ts'
 import { HOST_ATTRIBUTES } from '../../support/stores.ts'
 import { type FullReply, type Person, type Place, send, startWire, type Wire } from '../zato/wire.ts'
 import { type Described, Judge, operationsOf } from './judge.ts'
@@ -19,6 +20,7 @@ export interface Request {
 /** A host whose dialects are all described, and requests to its operations. */
 export interface Stage extends Wire {
   readonly judge: Judge
+  readonly mail: Mailbox
   readonly operations: readonly Described[]
   /** Sends a request; the document must be right about the reply. */
   readonly request: (id: string, request?: Request) => Promise<FullReply & { readonly faults: readonly string[] }>
@@ -34,7 +36,9 @@ export function placeOf(database: DatabaseName): Place {
 }
 
 export async function startStage(place: Place, options: Partial<Options> = {}): Promise<Stage> {
+  const mail = mailbox()
   const wire = await startWire(place, {
+    hooks: { onPasswordReset: mail.take },
     attributes: HOST_ATTRIBUTES,
     openapi: { paths: MOUNTS },
     updateuser: { attributes: { login: 'username' } },
@@ -61,7 +65,7 @@ export async function startStage(place: Place, options: Partial<Options> = {}): 
     return { ...reply, faults: judge.faults(described, reply) }
   }
 
-  return { ...wire, judge, operations, request }
+  return { ...wire, judge, mail, operations, request }
 }
 
 /** Parameters of updateuser as a form, by the super-user. */

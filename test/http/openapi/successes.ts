@@ -53,6 +53,17 @@ export const SUCCESSES: Readonly<Record<string, readonly Case[]>> = {
   postLogin: [(_, { name: username }) => ({ body: { username, password: PASSWORD } })],
   postLogout: [own],
   postRenew: [own],
+  postPasswordReset: [
+    (_, { name: username }) => ({ body: { username } }),
+    () => ({ body: { email: 'nobody@example.com' } }),
+  ],
+  putPasswordReset: [
+    async ({ host, mail }, { name }) => ({
+      body: { token: await mail.tokenFor(host, name), newPassword: `${PASSWORD}!`, totpCode: '123456' },
+    }),
+  ],
+  postUsersByIdPasswordReset: [onUser()],
+  deleteSessions: [({ admin: as }) => ({ as })],
   getMe: [own, (_, as) => ({ as, headers: { 'If-None-Match': '*' } }), ({ admin: as }) => ({ as })],
   patchMe: [
     (_, as) => ({ as, body: { display_name: 'Ada', nickname: null, settings: { a: [1] }, pin: '1234' } }),
@@ -155,6 +166,15 @@ export const SUCCESSES: Readonly<Record<string, readonly Case[]>> = {
   zatoPostUserSession: [onSession(), onSession({ target_ust: 'none' })],
   zatoPatchUserSession: [own],
   zatoGetUserSessionList: [own, onSession()],
+  zatoPostPasswordReset: [(_, { name: credential }) => ({ body: { credential } })],
+  zatoPatchPasswordReset: [async ({ host, mail }, { name }) => ({ body: { token: await mail.tokenFor(host, name) } })],
+  zatoDeletePasswordReset: [
+    async ({ host, mail, call }, { name }) => {
+      const token = await mail.tokenFor(host, name)
+      const { reset_key } = (await call('PATCH', '/password/reset', { token })).body
+      return { body: { token, reset_key, password: `${PASSWORD}!`, totp_code: null } }
+    },
+  ],
   zatoGetUserAttr: [
     withAttribute({ name: 'one' }),
     withAttribute({ name: 'none' }),
