@@ -236,6 +236,13 @@ describe.each(PLACES)('resets of passwords ($name, $arrangement)', ({ name, arra
     expect(await reset(token)).toBe('ok')
   })
 
+  test('a token of a super-user is good for his password alone: it makes nobody a super-user', async () => {
+    const username = `root${++made}`
+    const { user_id } = await host.sso.user.createSuperUser({ data: { username, password: PASSWORD } })
+    expect(await reset(await tokenFor({ id: user_id, username, email: '' }))).toBe('ok')
+    expect(revoked).toMatchObject([{ actor: { via: 'reset', userId: user_id, isSuperUser: false } }])
+  })
+
   test('who is locked by the host itself is let in by no token', async () => {
     const ada = await someone()
     const token = await tokenFor(ada)
