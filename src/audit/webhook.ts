@@ -23,6 +23,7 @@ export interface WebhookOptions {
 
 /** Why a webhook has not taken a record. Has nothing of the URL, the secrets, the request or the reply's body. */
 export class WebhookError extends Error {
+  /** `WebhookError`. */
   override readonly name = 'WebhookError'
   /** HTTP status of the reply; null if there was none. */
   readonly status: number | null

@@ -19,6 +19,7 @@ export interface Seal {
 
 /** A seal with the ids and hashes of its records, in order; null once they have been pruned. */
 export interface FullSeal extends Seal {
+  /** By id. */
   readonly records: readonly SealedId[] | null
 }
 

@@ -4,7 +4,15 @@ import type { SealedRecord } from './sink.ts'
 import { type AuditVerification, verifyChain } from './verify.ts'
 
 /** A line of an export: a seal, then the records that it seals. */
-export type AuditLine = { readonly seal: FullSeal } | { readonly record: SealedRecord }
+export type AuditLine =
+  | {
+      /** A seal, with the ids and hashes of its records unless they have been pruned. */
+      readonly seal: FullSeal
+    }
+  | {
+      /** A record of the seal before it. */
+      readonly record: SealedRecord
+    }
 
 /** A link of the chain as lines. */
 export function* linesOf({ seal, entries }: Link): Generator<AuditLine> {
