@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { withoutPrograms } from './test/support/programs.ts'
 
 // Files that replace modules: no other file may find those replaced.
 const REPLACING = ['test/http/docs.test.ts', 'test/schemas.test.ts']
@@ -13,7 +14,12 @@ export default defineConfig({
       {
         extends: true,
         // The package and its libraries are loaded once a worker, not once a file: a fifth of the time.
-        test: { name: 'together', isolate: false, include: ['test/**/*.test.ts'], exclude: REPLACING },
+        test: {
+          name: 'together',
+          isolate: false,
+          include: ['test/**/*.test.ts'],
+          exclude: [...REPLACING, ...withoutPrograms()],
+        },
       },
       { extends: true, test: { name: 'apart', include: REPLACING } },
     ],

@@ -8,26 +8,23 @@ import { type PlainRedis, plainRedis } from '../support/plain-redis.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { sealedRecord, sealedRecords, UNHURRIED } from '../support/sealed-records.ts'
 
-const REDIS_URL = process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379'
-
+let own: RedisServer
 let reader: Redis
 let plain: PlainRedis
-const streams: string[] = []
 
 beforeAll(async () => {
-  reader = new Redis(REDIS_URL)
-  plain = await plainRedis(REDIS_URL)
+  own = await startRedis()
+  reader = new Redis(own.port, '127.0.0.1')
+  plain = await plainRedis(`redis://127.0.0.1:${own.port}`)
 })
 afterAll(async () => {
-  await reader.del(...streams)
   reader.disconnect()
   plain.close()
+  await own.stop()
 })
 
 function newStream(): string {
-  const stream = `test-${randomBytes(6).toString('hex')}`
-  streams.push(stream)
-  return stream
+  return `test-${randomBytes(6).toString('hex')}`
 }
 
 /** Fields of a stream's entries, the oldest first. */

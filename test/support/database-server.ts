@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerName } from './databases.ts'
 import { freePort } from './free-port.ts'
+import { program } from './programs.ts'
 
 /** A database server of a test's own, that can be away. What it has committed, it keeps, however it ends. */
 export interface DatabaseServer {
@@ -37,14 +38,14 @@ const KINDS: Readonly<Record<ServerName, Kind>> = {
     isReady: /ready for connections/,
     origin: (port) => `mysql://root@127.0.0.1:${port}`,
     install: (directory, options) =>
-      run(options, program('mariadb-install-db', '/usr/bin'), [
+      run(options, program('mariadb-install-db'), [
         '--no-defaults',
         `--datadir=${join(directory, 'data')}`,
         '--auth-root-authentication-method=normal',
         '--skip-test-db',
       ]),
     command: (directory, port) => [
-      program('mariadbd', '/usr/sbin'),
+      program('mariadbd'),
       '--no-defaults',
       `--datadir=${join(directory, 'data')}`,
       `--socket=${join(directory, 'socket')}`,
@@ -61,7 +62,7 @@ const KINDS: Readonly<Record<ServerName, Kind>> = {
     isReady: /database system is ready to accept connections/,
     origin: (port) => `postgres://postgres@127.0.0.1:${port}`,
     install: (directory, options) =>
-      run(options, program('initdb', ...postgresFolders()), [
+      run(options, program('initdb'), [
         `--pgdata=${join(directory, 'data')}`,
         '--username=postgres',
         '--auth=trust',
@@ -71,7 +72,7 @@ const KINDS: Readonly<Record<ServerName, Kind>> = {
         '--no-sync',
       ]),
     command: (directory, port) => [
-      program('postgres', ...postgresFolders()),
+      program('postgres'),
       ...['-D', join(directory, 'data'), '-k', directory, '-h', '127.0.0.1', '-p', String(port)],
       ...['-c', 'shared_buffers=16MB', '-c', 'max_connections=40'],
     ],
@@ -172,21 +173,4 @@ function identityOf(user: string): { readonly uid?: number; readonly gid?: numbe
 
 function run(options: SpawnOptions, file: string, parameters: readonly string[]): void {
   execFileSync(file, parameters, { ...options, stdio: 'pipe' })
-}
-
-/** @throws Error where it is in none of the folders, and not in the path */
-function program(name: string, ...folders: readonly string[]): string {
-  const candidates = [...folders, ...(process.env['PATH'] ?? '').split(':')].map((folder) => join(folder, name))
-  const found = candidates.find((candidate) => existsSync(candidate))
-  if (found === undefined) throw new Error(`${name} is not installed; the tests of faults start servers of their own`)
-  return found
-}
-
-/** Where Debian keeps the programs of PostgreSQL, the newest first. */
-function postgresFolders(): readonly string[] {
-  const versions = '/usr/lib/postgresql'
-  if (!existsSync(versions)) return []
-  return readdirSync(versions)
-    .sort((a, b) => Number(b) - Number(a))
-    .map((version) => join(versions, version, 'bin'))
 }

@@ -1,9 +1,12 @@
 import type { TestProject } from 'vitest/node'
 import { DATABASES, type DatabaseName, unavailability } from './databases.ts'
+import { locate, PROGRAMS, withoutPrograms } from './programs.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     databases: readonly DatabaseName[]
+    /** Whether tests can start a Redis. */
+    hasRedis: boolean
   }
 }
 
@@ -20,4 +23,12 @@ export default async function findDatabases(project: TestProject): Promise<void>
   const without = missing.length > 0 ? `, without ${missing.join(' and ')}, which did not answer` : ''
   process.stdout.write(`Databases: running on ${available.join(', ')}${without}.\n`)
   project.provide('databases', available)
+
+  const absent = PROGRAMS.filter((name) => locate(name) === undefined)
+  if (absent.length > 0 && process.env['REQUIRE_DATABASES'] === '1') {
+    throw new Error(`required, and not installed: ${absent.join(', ')}`)
+  }
+  const left = withoutPrograms()
+  if (left.length > 0) process.stdout.write(`Left out, without ${absent.join(', ')}: ${left.join(', ')}.\n`)
+  project.provide('hasRedis', !absent.includes('redis-server'))
 }

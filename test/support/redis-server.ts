@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { freePort } from './free-port.ts'
+import { program } from './programs.ts'
 
 /** A Redis of a test's own, that can be away. It keeps nothing on disk. */
 export interface RedisServer {
@@ -35,7 +36,7 @@ export async function startRedis(): Promise<RedisServer> {
 
 async function spawnRedis(port: number) {
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
-  const redis = spawn('redis-server', settings, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const redis = spawn(program('redis-server'), settings, { stdio: ['ignore', 'pipe', 'inherit'] })
   await new Promise<void>((resolve, reject) => {
     let output = ''
     redis.stdout.setEncoding('utf8').on('data', (text) => {

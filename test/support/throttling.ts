@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
-import { vi } from 'vitest'
+import { inject, vi } from 'vitest'
 import type { Options, SsoError } from '../../src/index.ts'
 import type { DatabaseName } from './databases.ts'
 import { type CountingHasher, countingHasher } from './fast-hasher.ts'
 import { databases, type HostSettings, PASSWORD, startHost, type TestHost } from './host.ts'
-
-const REDIS_URL = process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379'
+import { startRedis } from './redis-server.ts'
 
 /** Where attempts are counted: on every database, in Redis, in the process. */
-export const KINDS = [...databases, 'redis', 'memory'] as const
-export type Kind = (typeof KINDS)[number]
+export type Kind = DatabaseName | 'redis' | 'memory'
+export const KINDS: readonly Kind[] = [...databases, ...(inject('hasRedis') ? (['redis'] as const) : []), 'memory']
 
 /** Limits that are met soon, and waits that no test lives to see the end of. */
 export const LIMITS = {
@@ -50,7 +49,8 @@ export async function startThrottled(
   const clock = { now: new Date('2031-05-06T07:08:09.000Z') }
   const isOnDatabase = (databases as readonly string[]).includes(kind)
   const prefix = `test-${randomBytes(6).toString('hex')}:`
-  const redis = kind === 'redis' ? new Redis(REDIS_URL, { keyPrefix: prefix }) : null
+  const server = kind === 'redis' ? await startRedis() : null
+  const redis = server && new Redis(server.port, '127.0.0.1', { keyPrefix: prefix })
   await redis?.ping()
   if (kind === 'memory') vi.useFakeTimers({ toFake: ['Date'], now: clock.now })
 
@@ -90,8 +90,8 @@ export async function startThrottled(
       if (redis) await age(redis, prefix, seconds)
     },
     async close() {
-      if (redis) await age(redis, prefix, Number.MAX_SAFE_INTEGER)
       redis?.disconnect()
+      await server?.stop()
       vi.useRealTimers()
       await host.close()
     },
