@@ -308,7 +308,8 @@ describe.each(PLACES)(`the Zato dialect on the wire: ${PLACE}`, (place) => {
       { ust: ada.ust, current_app: 'Shop', first_name: 'x' },
       { headers },
     )
-    expect(await wire.host.audit({ cid: body.cid })).toEqual([
+    const rows = await wire.host.audit({ cid: body.cid })
+    expect(rows.map(({ seal: _, ...row }) => row)).toEqual([
       {
         id: expect.anything(),
         cid: body.cid,
