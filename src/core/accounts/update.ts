@@ -48,7 +48,10 @@ function resultOf(core: Core, { proof, asked }: Proposal, { change, after }: Com
   const isAsked = (name: string) => !core.catalogue.has(name) || name === 'password' || asked.includes(name)
   return {
     user: visible(core.catalogue, after, standing),
-    etag: tagOfUser(core, after),
+    // Most callers do not ask for it.
+    get etag() {
+      return tagOfUser(core, after)
+    },
     changed: change.changes.map(({ attribute }) => attribute).filter(isAsked),
   }
 }

@@ -22,7 +22,7 @@ export interface Relay {
 }
 
 // Long enough for a batch to gather under load, short enough for people.
-const PAUSE_MS = 200
+const PAUSE_MS = 500
 const REFUSED_MS = 50
 const MOST_REFUSALS = 100
 // For what other processes have left behind.
