@@ -31,13 +31,13 @@ export function outboxStatements(db: Knex, { dialect, table }: Layout) {
   const byKey = dialect === 'mysql' ? db.raw('?? FORCE INDEX (PRIMARY)', [audit]) : audit
 
   return {
-    // One process seals at a time; the others do not wait for it.
+    // One process seals at a time; the others do not wait for it. Elsewhere the index on the seals lets one win.
     gate:
-      dialect === 'sqlite'
-        ? null
-        : prepare(() =>
+      dialect === 'mysql' || dialect === 'postgres'
+        ? prepare(() =>
             db(table('migrations')).where({ name: 'audit_seal_001' }).select('name').forUpdate().skipLocked(),
-          ),
+          )
+        : null,
     firstUnsealed: prepare(() => db(audit).whereNull('seal').select('id').limit(1)),
     unsealed: prepare(() => db(audit).whereNull('seal').count('* as count').min('time')),
     head: prepare(() => db(seals).select('number', 'hash').orderBy('number', 'desc').limit(1)),

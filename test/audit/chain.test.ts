@@ -1,3 +1,4 @@
+import knexFactory from 'knex'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AuditLine, type AuditVerification, createSso, verifyExport } from '../../src/index.ts'
 import { fastHasher } from '../support/fast-hasher.ts'
@@ -345,3 +346,52 @@ describe.each(databases)('sealing on %s', (database) => {
     await host.close()
   })
 })
+
+describe.each(databases.filter((name) => name === 'mariadb'))(
+  'an older %s, which cannot skip what is locked',
+  (name) => {
+    interface Client {
+      _query(connection: object, query: { readonly sql: string }): Promise<unknown>
+    }
+
+    let asked = 0
+  /** A client whose server does not know the words. */
+    const olderThan = (Base: new (config: object) => Client) =>
+      class extends Base {
+        override _query(connection: object, query: { readonly sql: string }): Promise<unknown> {
+          if (!/skip locked/i.test(query.sql)) return super._query(connection, query)
+          const error = new Error('You have an error in your SQL syntax')
+          return Promise.reject(Object.assign(error, { code: 'ER_PARSE_ERROR' }))
+        }
+      }
+
+    test('seals all the same, and several at once make one chain', async () => {
+      const faults: unknown[] = []
+      const options = {
+        password: { hasher: fastHasher() },
+        preparedStatements: false,
+        hooks: { onError: (error: unknown) => void faults.push(error) },
+      }
+      const host = await startHost(name, { options })
+      const ada = (await host.sso.user.updateuser({ actor, uid: 'ada' })).user.user_id
+      const db = knexFactory({
+        ...host.database.config,
+        client: olderThan(host.database.db.client.constructor) as never,
+      })
+      const instances = [1, 2, 3].map(() => createSso({ db, apps: ['CRM', 'Shop'], ...options }))
+      await Promise.all(
+        instances.map(async (sso, index) => {
+          for (let turn = 0; turn < 8; turn++) {
+            await sso.user.updateUserById({ actor, userId: ada, data: { display_name: `${index} ${turn}` } })
+            await sso.audit.getHead()
+          }
+        }),
+      )
+      const { isIntact, records } = await host.sso.audit.verifyAudit()
+      expect([isIntact, records, faults]).toEqual([true, (await host.audit()).length, []])
+      for (const sso of instances) await sso.close()
+      await db.destroy()
+      await host.close()
+    })
+  },
+)
