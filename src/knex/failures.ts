@@ -37,8 +37,15 @@ export function isIncomparable(error: unknown): boolean {
   return code === 'ER_CANT_AGGREGATE_2COLLATIONS' || code === 'ER_CANNOT_CONVERT_STRING'
 }
 
+const DUPLICATE = /^(23505|ER_DUP_ENTRY|SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY))$/
+
+/** Whether a unique index has refused a row. */
+export function isDuplicate(error: unknown): boolean {
+  return DUPLICATE.test(((error ?? {}) as DatabaseError).code ?? '')
+}
+
 const REASONS: readonly (readonly [StoreConflict['reason'], RegExp])[] = [
-  ['unique', /^(23505|ER_DUP_ENTRY|SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY))$/],
+  ['unique', DUPLICATE],
   ['reference', /^(23503|ER_ROW_IS_REFERENCED(_2)?|SQLITE_CONSTRAINT_(FOREIGNKEY|TRIGGER))$/],
   [
     'value',

@@ -4,18 +4,10 @@ import type { Layout } from './layout.ts'
 import { type Build, prepare, type Statement } from './statements.ts'
 
 /** Columns of a seal, as `sealIn` reads them. */
-export const SEAL_COLUMNS = [
-  'number',
-  'record_count',
-  'time',
-  'previous_hash',
-  'records_hash',
-  'hash',
-  'records',
-] as const
+const SEAL_COLUMNS = ['number', 'record_count', 'time', 'previous_hash', 'records_hash', 'hash', 'records'] as const
 
 /** Columns of a sink's place, as `placeIn` reads them. */
-export const PLACE_COLUMNS = ['name', 'delivered', 'owner', 'beat', 'failures'] as const
+const PLACE_COLUMNS = ['name', 'delivered', 'owner', 'beat', 'failures'] as const
 
 /** Lists of ids are filled up to one of these lengths, so that few statements serve all: powers of two. */
 const LENGTHS = Array.from({ length: Math.log2(MOST_SEALED) + 1 }, (_, power) => 2 ** power)

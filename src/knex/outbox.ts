@@ -1,7 +1,7 @@
 import { FIRST, type FullSeal, type Link, sealOf } from '../core/audit/chain.ts'
 import type { Outbox, Place } from '../core/audit/outbox.ts'
-import { isTransient } from './failures.ts'
-import { marking, type OutboxStatements, PLACE_COLUMNS, SEAL_COLUMNS } from './outbox-statements.ts'
+import { isDuplicate, isTransient } from './failures.ts'
+import { marking, type OutboxStatements } from './outbox-statements.ts'
 import type { Seam } from './seam.ts'
 import type { Runner, Statement } from './statements.ts'
 import type { Open } from './transaction.ts'
@@ -23,7 +23,8 @@ export function buildOutbox(seam: Seam, opened: () => Promise<Open>): Outbox {
       try {
         return await seam.transaction((runner) => sealOn(runner, open))
       } catch (error) {
-        if (isTransient(error) || isFork(error)) return 'busy'
+        // Somebody else's seal is upon the same one.
+        if (isTransient(error) || isDuplicate(error)) return 'busy'
         throw error
       }
     },
@@ -132,18 +133,12 @@ async function isTaken(runner: Runner, gate: Statement): Promise<boolean> {
   }
 }
 
-/** Somebody else's seal is upon the same one. */
-function isFork(error: unknown): boolean {
-  const { code = '' } = (error ?? {}) as { code?: string }
-  return /^(23505|ER_DUP_ENTRY|SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY))$/.test(code)
-}
-
 function headIn(row: readonly unknown[] | undefined) {
   return row ? { number: Number(row[0]), hash: String(row[1]) } : FIRST
 }
 
 function sealIn(row: readonly unknown[]): FullSeal {
-  const [number, count, time, previousHash, recordsHash, hash, records] = SEAL_COLUMNS.map((_, index) => row[index])
+  const [number, count, time, previousHash, recordsHash, hash, records] = row
   return {
     number: Number(number),
     count: Number(count),
@@ -156,7 +151,7 @@ function sealIn(row: readonly unknown[]): FullSeal {
 }
 
 function placeIn(row: readonly unknown[]): Place {
-  const [name, delivered, owner, beat, failures] = PLACE_COLUMNS.map((_, index) => row[index])
+  const [name, delivered, owner, beat, failures] = row
   return {
     name: String(name),
     delivered: Number(delivered),

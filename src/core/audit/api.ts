@@ -1,10 +1,12 @@
 import { SsoError } from '../../errors.ts'
 import { callsOf, type Origin, startedFirst, text } from '../callers.ts'
 import type { Core } from '../core.ts'
+import { codeActor } from '../sessions/gate.ts'
 import { type AuditHead, FIRST, type Link } from './chain.ts'
 import { type AuditLine, linesOf } from './export.ts'
 import type { Outbox, Place } from './outbox.ts'
 import { recordOf } from './record.ts'
+import { sealAll } from './seal.ts'
 import { type AuditFault, type AuditVerification, verifyChain } from './verify.ts'
 
 /** How far behind a sink is. */
@@ -61,26 +63,18 @@ export interface AuditApi {
   }): Promise<boolean>
 }
 
-const REFUSED_MS = 20
-
 /** @param now the clock */
 export function buildAuditApi(core: Core, outbox: Outbox, now: () => Date): AuditApi {
   const { contextOf } = callsOf(now)
-  /** What another process is sealing is sealed soon. */
-  const sealAll = async () => {
-    for (let outcome = await outbox.seal(); outcome !== 'nothing'; outcome = await outbox.seal()) {
-      if (outcome === 'busy') await new Promise((resolve) => setTimeout(resolve, REFUSED_MS))
-    }
-  }
 
   const exportAudit: AuditApi['exportAudit'] = async function* ({ after = 0 } = {}) {
-    await sealAll()
+    await sealAll(outbox)
     for await (const link of links(outbox, after)) yield* linesOf(link)
   }
 
   const api: Omit<AuditApi, 'exportAudit'> = {
     async verifyAudit({ heads = [] } = {}) {
-      await sealAll()
+      await sealAll(outbox)
       const verification = await verifyChain(links(outbox, 0), FIRST, heads)
       const strays = (await outbox.strays()).map(({ id }): AuditFault => ({ kind: 'record_inserted', id, seal: 0 }))
       return {
@@ -91,21 +85,21 @@ export function buildAuditApi(core: Core, outbox: Outbox, now: () => Date): Audi
     },
 
     async getHead() {
-      await sealAll()
+      await sealAll(outbox)
       return outbox.head()
     },
 
     async pruneAudit({ before, by = 'pruneAudit', ...origin }) {
       if (!(before instanceof Date) || Number.isNaN(before.getTime()))
         throw new SsoError('input_invalid', { message: 'before must be a date.' })
-      await sealAll()
+      await sealAll(outbox)
       const places = await outbox.places()
       const { seals, heldBackBy } = await prunable(outbox, before.toISOString(), places)
       const [first, last] = [seals[0], seals.at(-1)]
       if (!first || !last) return { records: 0, heldBackBy }
 
       // First of all: records that are gone without this one have been removed by somebody else.
-      const actor = { via: 'code', userId: null, name: by, isSuperUser: true, sessionHash: null } as const
+      const actor = codeActor(by)
       const occasion = { operation: 'prune_audit', context: contextOf(origin), actor, target: null } as const
       const changes = [{ attribute: 'audit', from: first.number - first.count + 1, to: last.number }]
       await core.store.appendAudit(recordOf(occasion, changes))

@@ -15,6 +15,16 @@ export interface DeliverySettings {
   readonly maxWaitSeconds: number
 }
 
+/** What is delivered where, from what, by whom. */
+interface Route {
+  readonly sink: AuditSink
+  readonly outbox: Outbox
+  readonly links: Links
+  /** Names this process to the others. */
+  readonly owner: string
+  readonly settings: DeliverySettings
+}
+
 const PERSIST_MS = 1000
 
 /**
@@ -23,11 +33,7 @@ const PERSIST_MS = 1000
  * process' own clock of elapsed time, is taken for dead; no two clocks are ever compared.
  */
 export class Courier {
-  readonly #sink: AuditSink
-  readonly #outbox: Outbox
-  readonly #links: Links
-  readonly #owner: string
-  readonly #settings: DeliverySettings
+  readonly #route: Route
   readonly #report: (error: unknown) => void
   #running: Promise<void> | null = null
   #isWanted = false
@@ -38,20 +44,8 @@ export class Courier {
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
 
-  /** @param owner names this process to the others */
-  constructor(
-    sink: AuditSink,
-    outbox: Outbox,
-    links: Links,
-    owner: string,
-    settings: DeliverySettings,
-    report: (error: unknown) => void,
-  ) {
-    this.#sink = sink
-    this.#outbox = outbox
-    this.#links = links
-    this.#owner = owner
-    this.#settings = settings
+  constructor(route: Route, report: (error: unknown) => void) {
+    this.#route = route
     this.#report = report
   }
 
@@ -90,18 +84,19 @@ export class Courier {
 
   async #round(isForced: boolean): Promise<void> {
     if (!isForced && performance.now() < this.#retryAt) return
-    const place = await this.#outbox.place(this.#sink.name)
-    const link = await this.#links.after(place.delivered)
+    const { sink, outbox, links, owner } = this.#route
+    const place = await outbox.place(sink.name)
+    const link = await links.after(place.delivered)
     if (!link || !this.#isFree(place)) return
-    if (!(await this.#outbox.claim(place.name, place.beat, this.#owner))) return
+    if (!(await outbox.claim(place.name, place.beat, owner))) return
 
-    const delivery = new Delivery(this.#sink, this.#outbox, this.#links, this.#owner, this.#settings, place.delivered)
+    const delivery = new Delivery(this.#route, place.delivered)
     const error = await delivery.run(link).then(
       () => null,
       (thrown: unknown) => ({ thrown }),
     )
     const failures = error ? this.#failures + 1 : 0
-    const isStillOurs = await this.#outbox.release(place.name, this.#owner, delivery.delivered, failures)
+    const isStillOurs = await outbox.release(place.name, owner, delivery.delivered, failures)
     if (error) {
       this.#fail(error.thrown)
       return
@@ -114,9 +109,9 @@ export class Courier {
 
   /** Whether nobody delivers, as far as can be seen. */
   #isFree({ owner, beat }: Place): boolean {
-    if (owner === null || owner === this.#owner) return true
+    if (owner === null || owner === this.#route.owner) return true
     const now = performance.now()
-    const leaseMs = this.#settings.leaseSeconds * 1000
+    const leaseMs = this.#route.settings.leaseSeconds * 1000
     if (this.#watched?.beat !== beat) this.#watched = { beat, since: now }
     const remaining = this.#watched.since + leaseMs - now
     if (remaining <= 0) return true
@@ -126,18 +121,18 @@ export class Courier {
 
   #fail(error: unknown): void {
     this.#failures += 1
-    const { firstWaitSeconds, maxWaitSeconds } = this.#settings
+    const { firstWaitSeconds, maxWaitSeconds } = this.#route.settings
     const seconds = Math.min(maxWaitSeconds, firstWaitSeconds * 2 ** Math.min(this.#failures - 1, 30))
     // Processes that have failed together do not come back together.
     const wait = seconds * 1000 * (0.75 + Math.random() / 4)
     this.#retryAt = performance.now() + wait
     this.#later(wait)
-    if (this.#outbox.isOpen()) this.#report(error)
+    if (this.#route.outbox.isOpen()) this.#report(error)
   }
 
   #later(ms: number): void {
     if (this.#timer) clearTimeout(this.#timer)
-    if (this.#isStopped || !this.#outbox.isOpen()) return
+    if (this.#isStopped || !this.#route.outbox.isOpen()) return
     this.#timer = setTimeout(() => void this.run(), Math.ceil(ms) + 1).unref()
   }
 }
@@ -146,39 +141,24 @@ export class Courier {
 class Delivery {
   /** How far the sink has come. */
   delivered: number
-  readonly #sink: AuditSink
-  readonly #outbox: Outbox
-  readonly #links: Links
-  readonly #owner: string
-  readonly #settings: DeliverySettings
+  readonly #route: Route
   #isOurs = true
   #persisted = performance.now()
 
-  constructor(
-    sink: AuditSink,
-    outbox: Outbox,
-    links: Links,
-    owner: string,
-    settings: DeliverySettings,
-    delivered: number,
-  ) {
-    this.#sink = sink
-    this.#outbox = outbox
-    this.#links = links
-    this.#owner = owner
-    this.#settings = settings
+  constructor(route: Route, delivered: number) {
+    this.#route = route
     this.delivered = delivered
   }
 
   /** @throws whatever the sink does */
   async run(first: Link): Promise<void> {
-    const beating = setInterval(() => this.#persist().catch(() => {}), (this.#settings.leaseSeconds * 1000) / 3)
+    const beating = setInterval(() => this.#persist().catch(() => {}), (this.#route.settings.leaseSeconds * 1000) / 3)
     beating.unref()
     try {
       let link: Link | null = first
       while (link && this.#isOurs) {
         await this.#deliver(link)
-        link = await this.#links.after(this.delivered)
+        link = await this.#route.links.after(this.delivered)
       }
     } finally {
       clearInterval(beating)
@@ -187,7 +167,7 @@ class Delivery {
 
   async #deliver(link: Link): Promise<void> {
     const { seal } = link
-    const size = this.#sink.batchSize ?? 1
+    const size = this.#route.sink.batchSize ?? 1
     const start = seal.number - seal.count
     const records = recordsOf(link)
     while (this.delivered < seal.number) {
@@ -202,17 +182,17 @@ class Delivery {
   }
 
   async #give(batch: readonly SealedRecord[]): Promise<void> {
-    const { timeoutSeconds } = this.#settings
+    const { timeoutSeconds } = this.#route.settings
     const aborter = new AbortController()
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        const error = new Error(`the audit sink ${this.#sink.name} has taken more than ${timeoutSeconds} seconds`)
+        const error = new Error(`the audit sink ${this.#route.sink.name} has taken more than ${timeoutSeconds} seconds`)
         reject(error)
         aborter.abort(error)
       }, timeoutSeconds * 1000).unref()
     })
-    const taken = (async () => this.#sink.deliver(batch, aborter.signal))()
+    const taken = (async () => this.#route.sink.deliver(batch, aborter.signal))()
     try {
       await Promise.race([taken, late])
     } finally {
@@ -222,7 +202,8 @@ class Delivery {
 
   async #persist(): Promise<void> {
     this.#persisted = performance.now()
-    this.#isOurs = (await this.#outbox.advance(this.#sink.name, this.#owner, this.delivered)) && this.#isOurs
+    const { sink, outbox, owner } = this.#route
+    this.#isOurs = (await outbox.advance(sink.name, owner, this.delivered)) && this.#isOurs
   }
 }
 

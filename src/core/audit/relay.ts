@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { MOST_SEALED } from './chain.ts'
 import { Courier, type DeliverySettings } from './courier.ts'
 import { Links } from './links.ts'
 import type { Outbox } from './outbox.ts'
+import { sealAll } from './seal.ts'
 import type { AuditSink } from './sink.ts'
 
 /** How the relay works. */
@@ -23,7 +23,6 @@ export interface Relay {
 
 // Long enough for a batch to gather under load, short enough for people.
 const PAUSE_MS = 500
-const REFUSED_MS = 50
 const MOST_REFUSALS = 100
 // For what other processes have left behind.
 const POLL_MS = 5000
@@ -37,7 +36,7 @@ export function buildRelay(
 ): Relay {
   const owner = randomUUID()
   const links = new Links(outbox)
-  const couriers = sinks.map((sink) => new Courier(sink, outbox, links, owner, settings, report))
+  const couriers = sinks.map((sink) => new Courier({ sink, outbox, links, owner, settings }, report))
   let isClosed = !settings.isActive
   let pause: NodeJS.Timeout | null = null
   let poll: NodeJS.Timeout | null = null
@@ -45,29 +44,15 @@ export function buildRelay(
   let isFailing = false
 
   /** One after the other: two at once would refuse each other's seals. */
-  const sealAll = () => {
-    const done = sealing.then(async () => {
-      for (let refusals = 0; refusals < MOST_REFUSALS; ) {
-        const outcome = await outbox.seal()
-        if (outcome === 'nothing') return
-        if (outcome === 'busy') {
-          // It may have begun too early to see what was committed here.
-          refusals += 1
-          await new Promise((resolve) => setTimeout(resolve, REFUSED_MS))
-          continue
-        }
-        links.add(outcome)
-        // The rest is younger than the call, and wakes the relay by itself.
-        if (outcome.entries.length < MOST_SEALED) return
-      }
-    })
+  const sealInTurn = () => {
+    const done = sealing.then(() => sealAll(outbox, MOST_REFUSALS, (link) => links.add(link)))
     sealing = done.catch(() => {})
     return done
   }
 
   const round = async () => {
     try {
-      await sealAll()
+      await sealInTurn()
       isFailing = false
     } catch (error) {
       // Once an outage; the poll tries again.

@@ -170,6 +170,7 @@ export function actorOf({ values }: Account, via: Actor['via'], sessionHash: str
   return { via, userId: values.user_id, name: values.username, isSuperUser: values.is_super_user, sessionHash }
 }
 
-function codeActor(name: string): Actor {
+/** The actor that the host's own program is. */
+export function codeActor(name: string): Actor {
   return { via: 'code', userId: null, name, isSuperUser: true, sessionHash: null }
 }
