@@ -354,8 +354,7 @@ describe.each(databases.filter((name) => name === 'mariadb'))(
       _query(connection: object, query: { readonly sql: string }): Promise<unknown>
     }
 
-    let asked = 0
-  /** A client whose server does not know the words. */
+    /** A client whose server does not know the words. */
     const olderThan = (Base: new (config: object) => Client) =>
       class extends Base {
         override _query(connection: object, query: { readonly sql: string }): Promise<unknown> {
