@@ -24,6 +24,7 @@ import { ResetStatements } from './reset-statements.ts'
 import { Seam } from './seam.ts'
 import { SearchStatements } from './search.ts'
 import { shadowFindings } from './shadows.ts'
+import { SharedWrites } from './shared-writes.ts'
 import type { Runner } from './statements.ts'
 import { ThrottleStatements } from './throttle-statements.ts'
 import { type InsertOptions, type Open, TransactionOn } from './transaction.ts'
@@ -179,6 +180,7 @@ async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Ope
   await migrate(db, layout, catalogue, idCollation)
   const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
   const finder = new AccountFinder(db, accounts, options.emailIsUnique)
+  const shared = new SharedWrites(db, accounts)
   const search = new SearchStatements(db, layout, accounts)
   const own = new OwnStatements(db, layout)
   const resets = new ResetStatements(db, layout)
@@ -187,7 +189,10 @@ async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Ope
   const throttle = new ThrottleStatements(db, layout)
   // Before anything can be committed: what is then comes after the place of each.
   for (const name of options.sinks) await placeOf(seam, outbox, name)
-  return { open: { accounts, finder, search, own, resets, audit, outbox, throttle, layout }, readiness: { findings } }
+  return {
+    open: { accounts, finder, shared, search, own, resets, audit, outbox, throttle, layout },
+    readiness: { findings },
+  }
 }
 
 /** The table with a value of each column in which only values say how the host writes them. */
