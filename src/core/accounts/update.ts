@@ -55,7 +55,8 @@ function resultOf(core: Core, { proof, asked }: Proposal, { change, after }: Com
     get etag() {
       return tagOfUser(core, after)
     },
-    changed: changedOf(core, change.changes, asked),
+    // A password is set by those alone who ask for it.
+    changed: changedOf(core, change.changes, [...asked, 'password']),
   }
 }
 
