@@ -31,8 +31,8 @@ export class Listed {
     for (let start = 0; start < list.length; start += this.#longest) {
       const part = list.slice(start, start + this.#longest)
       const length = 2 ** Math.ceil(Math.log2(part.length))
-      const named = Array.from({ length }, (_, index) => [nameOf(index), part[Math.min(index, part.length - 1)]])
-      const result = await runner.run(this.#statement(length), { ...others, ...Object.fromEntries(named) })
+      const filled = Array.from({ length }, (_, index) => part[Math.min(index, part.length - 1)])
+      const result = await runner.run(this.#statement(length), Object.assign(numbered(filled), others))
       rows.push(...result.rows)
     }
     return rows
@@ -41,7 +41,7 @@ export class Listed {
   #statement(length: number): Statement {
     let statement = this.#statements.get(length)
     if (!statement) {
-      const list = (bind: Bind) => Array.from({ length }, (_, index) => bind(nameOf(index)))
+      const list = (bind: Bind) => Array.from({ length }, (_, index) => bind(String(index)))
       statement = prepare((bind) => this.#build(list(bind), bind), { isPlannedAnew: true })
       this.#statements.set(length, statement)
     }
@@ -49,8 +49,9 @@ export class Listed {
   }
 }
 
-function nameOf(index: number): string {
-  return `item ${index}`
+/** Values whose names are their numbers: an object of a thousand names would cost more than the rest. */
+export function numbered(values: readonly unknown[]): Record<string, unknown> {
+  return values as unknown as Record<string, unknown>
 }
 
 // Powers of four: a hundred rows are four statements, and there are few of them to keep.
@@ -74,9 +75,9 @@ export class Inserted {
     let done = 0
     while (done < rows.length) {
       const count = ROWS.find((rowCount) => rowCount <= rows.length - done) ?? 1
-      const part = rows.slice(done, done + count)
-      const values = part.flatMap((row, index) => this.#columns.map((name) => [cellOf(name, index), row[name]]))
-      await runner.run(this.#statement(count), Object.fromEntries(values))
+      const values: unknown[] = []
+      for (const row of rows.slice(done, done + count)) for (const name of this.#columns) values.push(row[name])
+      await runner.run(this.#statement(count), numbered(values))
       done += count
     }
   }
@@ -84,8 +85,9 @@ export class Inserted {
   #statement(count: number): Statement {
     let statement = this.#statements.get(count)
     if (!statement) {
+      const width = this.#columns.length
       const row = (bind: Bind, index: number) =>
-        Object.fromEntries(this.#columns.map((name) => [name, bind(cellOf(name, index))]))
+        Object.fromEntries(this.#columns.map((name, place) => [name, bind(String(index * width + place))]))
       statement = prepare((bind) =>
         this.#db(this.#table).insert(Array.from({ length: count }, (_, index) => row(bind, index))),
       )
@@ -93,8 +95,4 @@ export class Inserted {
     }
     return statement
   }
-}
-
-function cellOf(name: string, row: number): string {
-  return `${name} ${row}`
 }

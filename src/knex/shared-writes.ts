@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { Account, Columns } from '../core/store.ts'
 import type { AccountStatements } from './accounts.ts'
 import { stamped } from './layout.ts'
+import { numbered } from './lists.ts'
 import { type Build, prepare, type Runner, type Statement } from './statements.ts'
 
 type Bind = Parameters<Build>[0]
@@ -66,13 +67,13 @@ export class SharedWrites {
   async #runTogether(runner: Runner, rows: readonly Row[]): Promise<void> {
     const size = SIZES.find((length) => length >= rows.length) ?? MOST_ROWS
     const columns = Object.keys(rows[0]?.values ?? {}).sort()
-    const parameters: Record<string, unknown> = {}
+    const parameters: unknown[] = []
     for (let index = 0; index < size; index++) {
       const { id, values } = rows[Math.min(index, rows.length - 1)] as Row
-      parameters[`id ${index}`] = id
-      for (const column of columns) parameters[`${column} ${index}`] = values[column]
+      parameters.push(id)
+      for (const column of columns) parameters.push(values[column])
     }
-    await runner.run(this.#statement(columns, size), parameters)
+    await runner.run(this.#statement(columns, size), numbered(parameters))
   }
 
   #statement(columns: readonly string[], size: number): Statement {
@@ -88,19 +89,19 @@ export class SharedWrites {
 
   #build(columns: readonly string[], size: number, bind: Bind): Knex.QueryBuilder {
     const { users, idColumn, side } = this.#accounts.layout
+    const width = columns.length + 1
+    const idOf = (index: number) => bind(String(index * width))
+    const valueIn = (index: number, place: number) => bind(String(index * width + 1 + place))
     const indexes = Array.from({ length: size }, (_, index) => index)
-    const choices = (column: string) =>
-      indexes.flatMap((index) => [bind(`id ${index}`), this.#accounts.written(column, bind(`${column} ${index}`))])
+    const choices = (column: string, place: number) =>
+      indexes.flatMap((index) => [idOf(index), this.#accounts.written(column, valueIn(index, place))])
     // The column itself, which no row comes to, tells the database of which type the values are.
-    const chosen = (column: string) =>
-      this.#db.raw(`case ?? ${'when ? then ? '.repeat(size)}else ?? end`, [idColumn, ...choices(column), column])
+    const chosen = (column: string, place: number) =>
+      this.#db.raw(`case ?? ${'when ? then ? '.repeat(size)}else ?? end`, [idColumn, ...choices(column, place), column])
     return this.#db(users)
-      .whereIn(
-        idColumn,
-        indexes.map((index) => bind(`id ${index}`)),
-      )
+      .whereIn(idColumn, indexes.map(idOf))
       .update({
-        ...Object.fromEntries(columns.map((column) => [column, chosen(column)])),
+        ...Object.fromEntries(columns.map((column, place) => [column, chosen(column, place)])),
         ...(side === null ? { row_version: this.#db.raw('?? + 1', ['row_version']) } : {}),
       })
   }

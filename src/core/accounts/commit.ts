@@ -187,8 +187,13 @@ function changeOf(
     operation,
     actor,
     target: { user_id: before.user_id, username: after.username },
-    before: wholeUser(core.catalogue, before),
-    after: wholeUser(core.catalogue, after),
+    // Hooks look at them, if there are any.
+    get before() {
+      return wholeUser(core.catalogue, before)
+    },
+    get after() {
+      return wholeUser(core.catalogue, after)
+    },
     changes,
     context,
     isDryRun: demands?.isDryRun ?? false,

@@ -30,7 +30,8 @@ export class Gatherer<T> {
     }
     const turn = new Promise<'ended'>((resolve) => setImmediate(resolve, 'ended'))
     while (items.length < most) {
-      const next = await this.#take(turn)
+      // What came before a failure comes first: the failure is met again.
+      const next = await this.#take(turn).catch(() => 'ended' as const)
       if (next === 'ended') break
       items.push(next.value)
     }

@@ -99,9 +99,10 @@ async function concluded(
   ]
 }
 
-function done(batch: Batch, { task, asked }: Draft, { change }: Committed): BatchResult {
+function done(batch: Batch, { task, asked, accountId }: Draft, { change }: Committed): BatchResult {
   const { core, isDryRun } = batch
-  const { target, changes, before } = change
+  const { target, changes } = change
+  const isCreated = accountId === null
   const changed = changedOf(core, changes, asked)
   const standing = standingOf(change.actor, target.user_id)
   const isShown = ({ attribute }: AttributeChange) =>
@@ -112,9 +113,9 @@ function done(batch: Batch, { task, asked }: Draft, { change }: Committed): Batc
   return {
     ...blank(task),
     // In a dry run the id of a new account is nobody's.
-    id: before === null && isDryRun ? null : target.user_id,
+    id: isCreated && isDryRun ? null : target.user_id,
     username: target.username,
-    isCreated: before === null,
+    isCreated,
     changed,
     changes: isDryRun ? changes.filter(isShown) : null,
   }

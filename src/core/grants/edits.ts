@@ -30,12 +30,21 @@ export const GRANT_PARAMETERS = [
 /** Name of a list parameter. */
 export type GrantParameter = (typeof GRANT_PARAMETERS)[number]
 
+const NO_GRANTS: GrantEdits = {
+  addRoles: [],
+  removeRoles: [],
+  addAcls: [],
+  removeAcls: [],
+  addGroups: [],
+  removeGroups: [],
+}
 const LONGEST_ID = 191
 /** Ids of one request at most, of each kind. */
 export const MOST_IDS = 1000
 
 /** Reads the list parameters; adds to `issues` whatever is wrong with them. */
 export async function parseGrants(core: Core, parameters: GrantParameters, issues: Issue[]): Promise<GrantEdits> {
+  if (GRANT_PARAMETERS.every((name) => parameters[name] === undefined)) return NO_GRANTS
   const { roles, acls, groups } = core.config.catalogues
   const addRoles = await readList(parameters, 'roles', roles, issues, parseRole)
   const removeRoles = await readList(parameters, 'rolesnoselected', roles, issues, parseRoleName)
