@@ -35,6 +35,9 @@ addFormats.default(bodies)
 bodies.addSchema(restSchema)
 // Query parameters are text, whatever they mean.
 const queries = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: true })
+// By what they check: routes are the same in every router, and Ajv keeps what it has compiled for good.
+const compiled = new WeakMap<QuerySchema, ValidateFunction>()
+const NO_PARAMETERS: QuerySchema = {}
 
 /** Reads the body of a request as the schema of this name has it. */
 export function bodyParser(reader: BodyReader, name: BodyName, isPatch: boolean) {
@@ -56,8 +59,10 @@ export function bodyParser(reader: BodyReader, name: BodyName, isPatch: boolean)
 }
 
 /** Reads the query string as the schemas say; what they do not name is refused. */
-export function queryParser(properties: QuerySchema) {
-  const validate = queries.compile({ type: 'object', additionalProperties: false, properties })
+export function queryParser(properties: QuerySchema = NO_PARAMETERS) {
+  const validate =
+    compiled.get(properties) ?? queries.compile({ type: 'object', additionalProperties: false, properties })
+  compiled.set(properties, validate)
 
   /** @throws SsoError with an issue for each parameter that is not accepted */
   return (req: Request): Query => {
