@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import optionsSchema from '#schemas/options.json' with { type: 'json' }
 import { ROWS } from './rows.ts'
 import { tableOf, verdicts } from './table.ts'
 
@@ -41,3 +42,15 @@ test('the list is in order, and says of each what holds', () => {
   expect(ids).toEqual([...new Set(ids)].sort((one, other) => number(one) - number(other)))
   expect(ROWS.filter(({ id, here }) => !/^\d+\.\d+\.\d+$/.test(id) || here === '')).toEqual([])
 })
+
+test('the options that it names are options', () => {
+  const pathsIn = ({ properties = {} }: Node, prefix = ''): string[] =>
+    Object.entries(properties).flatMap(([name, node]) => [`${prefix}${name}`, ...pathsIn(node, `${prefix}${name}.`)])
+  const named = ROWS.flatMap(({ by }) => by.match(/(?<=`)[\w.]+(?=`)/g) ?? []).filter((name) => name !== 'sso_audit')
+  expect(named.length).toBeGreaterThan(40)
+  expect(pathsIn(optionsSchema as Node)).toEqual(expect.arrayContaining(named))
+})
+
+interface Node {
+  readonly properties?: Readonly<Record<string, Node>>
+}
