@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SsoError, type UserPatch } from '../src/index.ts'
+import { createDatabase, type TestDatabase } from './support/databases.ts'
+import { fastHasher } from './support/fast-hasher.ts'
 import { historyOf } from './support/histories.ts'
 import { ARRANGEMENTS, databases, HOST_COLUMNS, idOf, PASSWORD, startHost, type TestHost } from './support/host.ts'
 import type { Outcome, Work } from './support/update-worker.ts'
@@ -12,11 +14,19 @@ const ATTRIBUTES = ['display_name', 'first_name', 'middle_name', 'last_name', 'e
 const UPDATES = 200
 const actor = { via: 'code', name: 'test' } as const
 
-async function startWorker(work: Work): Promise<ChildProcess> {
-  const worker = fork(WORKER, { execArgv: ['--import', 'tsx'] })
+let workers: readonly [ChildProcess, ChildProcess]
+beforeAll(() => {
+  const start = () => fork(WORKER, { execArgv: ['--import', 'tsx'] })
+  workers = [start(), start()]
+})
+afterAll(() => {
+  for (const worker of workers) worker.disconnect()
+})
+
+async function makeReady(worker: ChildProcess, work: Work): Promise<void> {
+  const isReady = once(worker, 'message')
   worker.send(work)
-  await once(worker, 'message')
-  return worker
+  expect(await isReady).toEqual(['ready', undefined])
 }
 
 async function letGo(worker: ChildProcess): Promise<Outcome> {
@@ -44,11 +54,11 @@ describe.each(cases)('at once on %s, %s', (name, arrangement) => {
     })
     const users = arrangement === 'host table' ? { table: 'members', columns: HOST_COLUMNS } : null
     const config = host.database.config
-    const [first, second] = await Promise.all([
-      startWorker({ config, users, userId, patches: patches.slice(0, UPDATES / 2) }),
-      startWorker({ config, users, userId, patches: patches.slice(UPDATES / 2) }),
-    ])
-    const outcomes = await Promise.all([letGo(first), letGo(second)])
+    const halves = [patches.slice(0, UPDATES / 2), patches.slice(UPDATES / 2)] as const
+    await Promise.all(
+      halves.map((half, index) => makeReady(workers[index] as ChildProcess, { config, users, userId, patches: half })),
+    )
+    const outcomes = await Promise.all(workers.map(letGo))
     expect(outcomes.flatMap(({ errors }) => errors)).toEqual(Array(UPDATES).fill(null))
 
     const after = await host.sso.user.getUserById({ actor, userId })
@@ -138,11 +148,19 @@ describe.each(cases)(
       'is no super-user any more': 'super_user_required',
     }
 
+    let database: TestDatabase
+    beforeAll(async () => {
+      database = await createDatabase(name)
+    })
+    afterAll(() => database.drop())
+
     test.each(Object.keys(demote) as (keyof typeof demote)[])('%s: the update is refused', async (loss) => {
       let lose: (() => Promise<unknown>) | null = null
       const host = await startHost(name, {
         arrangement,
+        database,
         options: {
+          password: { hasher: fastHasher() },
           hooks: {
             // Between the first look at his rights and the transaction.
             beforeUpdate: async ({ operation }) => {
@@ -178,6 +196,12 @@ describe.each(cases)(
 )
 
 describe.each(cases)('an account that is shut out while its owner logs in, on %s, %s', (name, arrangement) => {
+  let database: TestDatabase
+  beforeAll(async () => {
+    database = await createDatabase(name)
+  })
+  afterAll(() => database.drop())
+
   test.each([
     ['lockUser', 'account_locked'],
     ['rejectUser', 'credentials_invalid'],
@@ -186,7 +210,9 @@ describe.each(cases)('an account that is shut out while its owner logs in, on %s
     const host = await startHost(name, {
       arrangement,
       users: ['ada'],
+      database,
       options: {
+        password: { hasher: fastHasher() },
         // Between the check of the password and the transaction.
         session: {
           expiry: async () => {

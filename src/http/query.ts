@@ -1,4 +1,4 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { Request } from 'express'
 import { faultsOf } from '../core/schema/faults.ts'
 import { isPrototypeName } from '../core/schema/text.ts'
@@ -18,6 +18,9 @@ export type Query = Readonly<Record<string, string | number | boolean>>
 
 // Query parameters are text, whatever they mean.
 const queries = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: true })
+// By what they check: routes are the same in every router, and Ajv keeps what it has compiled for good.
+const compiled = new WeakMap<QuerySchema, ValidateFunction>()
+const NO_PARAMETERS: QuerySchema = {}
 
 /** The raw query string, which Express 4 and 5 would parse differently; empty where there is none. */
 export function queryOf({ originalUrl }: Request): string {
@@ -26,8 +29,10 @@ export function queryOf({ originalUrl }: Request): string {
 }
 
 /** Reads the query string as the schemas say; what they do not name is refused. */
-export function queryParser(properties: QuerySchema) {
-  const validate = queries.compile({ type: 'object', additionalProperties: false, properties })
+export function queryParser(properties: QuerySchema = NO_PARAMETERS) {
+  const validate =
+    compiled.get(properties) ?? queries.compile({ type: 'object', additionalProperties: false, properties })
+  compiled.set(properties, validate)
 
   /** @throws SsoError with an issue for each parameter that is not accepted */
   return (text: string): Query => {

@@ -5,7 +5,7 @@ export interface Row {
   readonly level: 1 | 2 | 3
   /** What holds here. */
   readonly here: string
-  /** The option that governs it, in backticks, or what the host must do; empty if neither. */
+  /** The option that governs it, in backticks, or what the host must do; empty if neither: it is always so. */
   readonly by: string
 }
 

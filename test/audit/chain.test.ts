@@ -7,6 +7,25 @@ import { databases, startHost, type TestHost } from '../support/host.ts'
 const actor = { via: 'code', name: 'test' } as const
 const quiet = { warn: () => {}, error: () => {} }
 
+/** Every column of a record but its number and its seal's, and what somebody might put there. */
+const EDITS: readonly (readonly [column: string, value: string])[] = [
+  ['operation', 'login'],
+  ['outcome', 'denied'],
+  ['error', 'not_allowed'],
+  ['actor_name', 'somebody else'],
+  ['actor_id', '17'],
+  ['actor_via', 'host'],
+  ['target_id', '17'],
+  ['target_name', 'mallory'],
+  ['cid', 'another'],
+  ['app', 'Shop'],
+  ['remote_addr', '192.0.2.1'],
+  ['user_agent', 'x'],
+  ['dialect', 'zato'],
+  ['changes', '[]'],
+  ['time', '2029-01-01 00:00:00.000'],
+]
+
 describe.each(databases)('the chain of the audit trail on %s', (database) => {
   let host: TestHost
   let ada: string
@@ -80,23 +99,7 @@ describe.each(databases)('the chain of the audit trail on %s', (database) => {
     expect(await host.sso.audit.getHead()).toEqual(head)
   })
 
-  test.each([
-    ['operation', 'login'],
-    ['outcome', 'denied'],
-    ['error', 'not_allowed'],
-    ['actor_name', 'somebody else'],
-    ['actor_id', '17'],
-    ['actor_via', 'host'],
-    ['target_id', '17'],
-    ['target_name', 'mallory'],
-    ['cid', 'another'],
-    ['app', 'Shop'],
-    ['remote_addr', '192.0.2.1'],
-    ['user_agent', 'x'],
-    ['dialect', 'zato'],
-    ['changes', '[]'],
-    ['time', '2029-01-01 00:00:00.000'],
-  ])('ASVS 16.4.2: a record whose %s is edited by hand is named', async (column, value) => {
+  test.each(EDITS)('ASVS 16.4.2: a record whose %s is edited by hand is named', async (column, value) => {
     const [, id] = await sealed(1)
     const before = (await table().where({ id }).first(column))[column]
     const found = await afterEditing(
@@ -110,6 +113,23 @@ describe.each(databases)('the chain of the audit trail on %s', (database) => {
           .update({ [column]: before }),
     )
     expect(found).toEqual([`record_changed ${id}`])
+  })
+
+  test('ASVS 16.4.2: and no column is forgotten', async () => {
+    const columns = Object.keys(await table().columnInfo())
+    expect([...EDITS.map(([column]) => column), 'id', 'seal'].sort()).toEqual(columns.sort())
+  })
+
+  test('ASVS 16.4.2: a record that is given to another seal is named', async () => {
+    const [first, , third] = await sealed(2)
+    const of = async (id: number | undefined) => (await table().where({ id }).first('seal'))?.seal
+    const [own, other] = [await of(first), await of(third)]
+    const give = (seal: unknown) => table().where({ id: first }).update({ seal })
+    const found = await afterEditing(
+      () => give(other),
+      () => give(own),
+    )
+    expect(found).toEqual([`record_removed ${first}`, `record_inserted ${first}`])
   })
 
   test('ASVS 16.4.2: removed records are named', async () => {
@@ -316,6 +336,15 @@ describe.each(databases)('the chain of the audit trail on %s', (database) => {
       await host.sso.flush()
       expect((await host.sso.audit.pruneAudit({ before })).heldBackBy).toEqual([])
     })
+  })
+
+  // The last one: the chain is not to be mended after it.
+  test('ASVS 16.4.2: a record that is edited and passed off as one that has not been sealed is named', async () => {
+    const [first] = await sealed(2)
+    await table().where({ id: first }).update({ seal: null, actor_name: 'somebody else' })
+    await rename('whatever comes next is sealed with it')
+    await host.sso.audit.getHead()
+    expect(faults(await host.sso.audit.verifyAudit())).toEqual([`record_removed ${first}`])
   })
 })
 

@@ -11,9 +11,11 @@ import { databases, idOf, startHost } from '../support/host.ts'
 import type { RelayTask } from '../support/relay-worker.ts'
 
 const WORKER = fileURLToPath(new URL('../support/relay-worker.ts', import.meta.url))
-/** Seconds for which one of three processes is killed again and again. */
+/** Seconds for which one of three processes is killed again and again, at least. */
 const SECONDS = Number(process.env['RELAY_SECONDS'] ?? 60)
 const PROCESSES = 3
+/** What there must be of both, however long it takes where the machine has other things to do. */
+const [MIN_KILLS, MIN_CHANGES] = [5, 200]
 
 /** Takes batches of records, and keeps what it has said that it has taken. */
 async function startReceiver() {
@@ -50,7 +52,7 @@ describe('three processes, one of them killed again and again under load', () =>
   // Side by side: a minute for both.
   test.concurrent.each(servers.map((name) => [name] as const))(
     'on %s each change reaches the sink, in order, and the chain verifies',
-    { timeout: (SECONDS + 120) * 1000 },
+    { timeout: (SECONDS + 240) * 1000 },
     async (name) => {
       const receiver = await startReceiver()
       const host = await startHost(name, { options: { password: { hasher: fastHasher() }, audit: { relay: false } } })
@@ -61,7 +63,7 @@ describe('three processes, one of them killed again and again under load', () =>
 
       let kills = 0
       const end = performance.now() + SECONDS * 1000
-      while (performance.now() < end) {
+      while (performance.now() < end || kills < MIN_KILLS || acknowledged.size < MIN_CHANGES) {
         const victim = start()
         await once(victim, 'message')
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 1500))
@@ -90,7 +92,6 @@ describe('three processes, one of them killed again and again under load', () =>
       const seen = new Set<number>()
       const firsts = receiver.taken.flatMap(({ id }) => (seen.has(id) ? [] : [seen.add(id) && id]))
       expect(firsts).toEqual(rows.map(({ id }) => Number(id)))
-      expect([kills > 3, acknowledged.size > 100]).toEqual([true, true])
       await host.close()
       await receiver.close()
     },

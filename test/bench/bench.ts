@@ -1,18 +1,20 @@
 import { mkdirSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DATABASES, type DatabaseName, unavailability } from '../support/databases.ts'
-import { compileServers } from './compile.ts'
+import { type Compiled, compileEarlierServers, compileServers } from './compile.ts'
 import { CONTENDERS, type Contender, type ContenderName, start } from './contenders.ts'
 import { load } from './load.ts'
 
 const HELP = `Requests a second of PATCH /zato/sso/user, beside the same work written by hand on Express and Knex, and beside
 better-auth's update-user (which writes no audit row). The package seals its records and delivers them to a file; table-only
-is the package without that. Only the ratios mean something: rates are the machine's.
+is the package without that, and earlier the package as it was at some commit. Only the ratios mean something: rates are the
+machine's.
 
 npm run bench -- [options]
   --database <name>    sqlite, mariadb or postgres; may be repeated. Default: all that answer
   --contender <name>   ${Object.keys(CONTENDERS).join(', ')}; may be repeated. Default: all
+  --against <commit>   measures the package as it was there, too, in the same rounds: HEAD~20, say
   --rounds <n>         rounds of each contender, in turns. Default 7
   --seconds <n>        length of a round. Default 3
   --connections <n>    requests under way at a time. Default 16
@@ -22,11 +24,13 @@ npm run bench -- [options]
   --help`
 
 const WARM_UP_SECONDS = 2
-const OTHERS = ['table-only', 'hand-written', 'better-auth'] as const
+const OTHERS = ['earlier', 'table-only', 'hand-written', 'better-auth'] as const
 
 interface Settings {
   readonly databases: readonly DatabaseName[]
   readonly contenders: readonly ContenderName[]
+  /** Commit of `earlier`; null for none. */
+  readonly against: string | null
   readonly rounds: number
   readonly seconds: number
   readonly connections: number
@@ -51,6 +55,7 @@ function settingsOf(args: readonly string[]): Settings | null {
     options: {
       database: { type: 'string', multiple: true },
       contender: { type: 'string', multiple: true },
+      against: { type: 'string' },
       rounds: { type: 'string', default: '7' },
       seconds: { type: 'string', default: '3' },
       connections: { type: 'string', default: '16' },
@@ -64,9 +69,12 @@ function settingsOf(args: readonly string[]): Settings | null {
   const connections = count('connections', values.connections)
   const accounts = count('accounts', values.accounts)
   if (accounts < 2 * connections) throw new Error('--accounts must be at least twice --connections: each has its own')
+  const against = values.against ?? null
+  const known = (Object.keys(CONTENDERS) as ContenderName[]).filter((name) => name !== 'earlier' || against !== null)
   return {
     databases: chosen('database', values.database, DATABASES),
-    contenders: chosen('contender', values.contender, Object.keys(CONTENDERS) as ContenderName[]),
+    contenders: chosen('contender', values.contender, known),
+    against,
     rounds: count('rounds', values.rounds),
     seconds: count('seconds', values.seconds),
     connections,
@@ -93,10 +101,14 @@ function chosen<Name extends string>(
 }
 
 /** Rounds of all contenders in turns, beginning with another one each time: what disturbs one disturbs all. */
-async function measure(database: DatabaseName, directory: string, settings: Settings): Promise<Results> {
+async function measure(
+  database: DatabaseName,
+  serverOf: (name: ContenderName) => string,
+  settings: Settings,
+): Promise<Results> {
   const running: Contender[] = []
   try {
-    for (const name of settings.contenders) running.push(await start(name, database, { ...settings, directory }))
+    for (const name of settings.contenders) running.push(await start(name, database, { ...settings, serverOf }))
     const results = new Map(settings.contenders.map((name) => [name, [] as Measured[]]))
     const replies = new Map(settings.contenders.map((name) => [name, 0]))
     for (let round = 0; round <= settings.rounds; round++) {
@@ -146,7 +158,9 @@ function printTable(title: string, measured: ReadonlyMap<DatabaseName, Results>,
   const titles = Object.values(CONTENDERS).map((contender) => contender.title)
   const rows = [...measured].map(([database, results]) => row(database, results, figure))
   const ratios = OTHERS.map((other) => `ours / ${CONTENDERS[other].title}`)
-  const table = [['database', ...titles, ...ratios], ...rows]
+  const whole = [['database', ...titles, ...ratios], ...rows]
+  // Without columns of what was not measured.
+  const table = whole.map((line) => line.filter((_, column) => rows.some((one) => one[column] !== '-')))
   console.log(`\n${title}; medians, and the ratio's median (least-greatest) of the rounds`)
   for (const line of table) {
     const cells = line.map((cell, column) => {
@@ -163,8 +177,14 @@ async function run(settings: Settings): Promise<void> {
   console.log(
     `${rounds} rounds of ${seconds} s, ${connections} connections, ${accounts} accounts, pools of ${poolSize} (SQLite: 1), Node ${process.versions.node}`,
   )
-  const compiled = compileServers()
+  const compiled: Compiled[] = []
+  const serverOf = (name: ContenderName) =>
+    name === 'earlier'
+      ? join(compiled[1]?.directory ?? '', 'package.js')
+      : join(compiled[0]?.directory ?? '', `${name}.js`)
   try {
+    compiled.push(compileServers())
+    if (settings.against !== null) compiled.push(compileEarlierServers(settings.against))
     const measured = new Map<DatabaseName, Results>()
     const missing: string[] = []
     for (const database of settings.databases) {
@@ -174,14 +194,14 @@ async function run(settings: Settings): Promise<void> {
         continue
       }
       console.log(`${database} ...`)
-      measured.set(database, await measure(database, compiled.directory, settings))
+      measured.set(database, await measure(database, serverOf, settings))
     }
     printTable('Requests a second', measured, 'rate')
     printTable("Microseconds of the server's processor a request (less is better)", measured, 'processor')
     if (missing.length > 0) console.log()
     for (const line of missing) console.log(line)
   } finally {
-    compiled.remove()
+    for (const { remove } of compiled) remove()
   }
 }
 

@@ -1,12 +1,15 @@
 import { fork } from 'node:child_process'
-import { join } from 'node:path'
 import { createDatabase, type DatabaseName, type TestDatabase } from '../support/databases.ts'
 import { sendOnce } from './load.ts'
 import type { Listening, Settings } from './servers/protocol.ts'
 
-/** What is measured, and against what: `table-only` is the package without what comes after the audit row. */
+/**
+ * What is measured, and against what: `earlier` is the package as it was at some commit, `table-only` the package without
+ * what comes after the audit row.
+ */
 export const CONTENDERS = {
   package: { title: 'express-sso-users', table: 'sso_user', column: 'display_name', audits: true },
+  earlier: { title: 'earlier', table: 'sso_user', column: 'display_name', audits: true },
   'table-only': { title: 'table only', table: 'sso_user', column: 'display_name', audits: true },
   'hand-written': { title: 'hand-written', table: 'sso_user', column: 'display_name', audits: true },
   'better-auth': { title: 'better-auth', table: 'user', column: 'name', audits: false },
@@ -26,8 +29,8 @@ export interface Contender {
 }
 
 interface Circumstances {
-  /** Where the compiled servers are. */
-  readonly directory: string
+  /** The compiled server of each. */
+  readonly serverOf: (name: ContenderName) => string
   readonly accounts: number
   readonly poolSize: number
   /** Where a CPU profile of each server goes; null for none. */
@@ -61,13 +64,13 @@ export async function start(
 }
 
 async function startServer(name: ContenderName, database: TestDatabase, circumstances: Circumstances) {
-  const { directory, accounts, poolSize, profiles } = circumstances
+  const { serverOf, accounts, poolSize, profiles } = circumstances
   const settings: Settings = { database: database.name, config: database.config, accounts, poolSize }
   const profile =
     profiles === null
       ? []
       : ['--cpu-prof', '--cpu-prof-dir', profiles, '--cpu-prof-name', `${name}-${database.name}.cpuprofile`]
-  const server = fork(join(directory, `${name}.js`), [JSON.stringify(settings)], {
+  const server = fork(serverOf(name), [JSON.stringify(settings)], {
     execArgv: profile,
     env: { ...process.env, NODE_ENV: 'production' },
   })

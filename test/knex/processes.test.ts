@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createDatabase } from '../support/databases.ts'
 import { databases } from '../support/host.ts'
 import type { Increments } from '../support/increment-worker.ts'
@@ -16,11 +16,18 @@ const SETTINGS: readonly StoreSettings[] = (['own', 'narrow'] as const).flatMap(
   { table, prepared: false, transactor: true },
 ])
 
-async function start(work: Increments): Promise<ChildProcess> {
-  const worker = fork(WORKER, { execArgv: ['--import', 'tsx'] })
+let workers: readonly ChildProcess[]
+beforeAll(() => {
+  workers = [1, 2].map(() => fork(WORKER, { execArgv: ['--import', 'tsx'] }))
+})
+afterAll(() => {
+  for (const worker of workers) worker.disconnect()
+})
+
+async function makeReady(worker: ChildProcess, work: Increments): Promise<void> {
+  const isReady = once(worker, 'message')
   worker.send(work)
-  await once(worker, 'message')
-  return worker
+  expect(await isReady).toEqual(['ready', undefined])
 }
 
 describe.each(databases)('two processes on %s', (name) => {
@@ -35,7 +42,7 @@ describe.each(databases)('two processes on %s', (name) => {
           on.insertAccount({ username: 'ada', totp_label: '0', display_name: '0', points: 0 }),
         )
         const work = { config: database.config, settings, userId, count: COUNT }
-        const workers = await Promise.all([start(work), start(work)])
+        await Promise.all(workers.map((worker) => makeReady(worker, work)))
         const answers = workers.map((worker) => once(worker, 'message'))
         for (const worker of workers) worker.send('go')
         const errors = (await Promise.all(answers)).flatMap(([answer]) => answer as (string | null)[])

@@ -69,8 +69,6 @@ export class Run {
     const sinks = [new KeepingSink('steady', 100, 0), new KeepingSink('moody', 7, 5)]
     const database = await createDatabase(plan.database)
     const faults = new Faults(database)
-    // Nobody pulls the plug, and waiting for the disk is most of the time.
-    if (plan.database === 'sqlite') await database.db.raw('PRAGMA synchronous = OFF')
     const withinUpdate = () => {
       if (hook.fault?.at !== 'hook') return
       throw Object.assign(new Injected('injected: the hook'), hook.fault.isRefusal ? { status: 409 } : {})

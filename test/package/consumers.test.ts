@@ -4,18 +4,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createDatabase } from '../support/databases.ts'
 import { databases, PASSWORD } from '../support/host.ts'
 import { type Answer, type Consumer, send, start } from './consumer.ts'
-import {
-  COMPILERS,
-  compile,
-  EXPRESS_PACKAGES,
-  type ExpressName,
-  type Installation,
-  install,
-  OTHER_NODES,
-} from './install.ts'
+import { COMPILERS, compile, type ExpressName, type Installation, install, OTHER_NODES } from './install.ts'
 import { answersToJwt, jwtStory } from './jwt-story.ts'
 
-const HOSTS = Object.keys(EXPRESS_PACKAGES) as ExpressName[]
 const SCRIPTS = { 'esm-ts': 'dist/app.js', 'esm-js': 'app.js', cjs: 'app.js' } as const
 type Name = keyof typeof SCRIPTS
 const NAMES = Object.keys(SCRIPTS) as Name[]
@@ -52,21 +43,24 @@ test.each([
 })
 
 const COMPILING = 180_000
-const compilers = HOSTS.flatMap((express) =>
-  Object.entries(COMPILERS).map(([name, compiler]) => [name, express, compiler] as const),
-)
+// Every file meets both compilers and the declarations of both versions of Express, if not each of one with each of the other.
+const compilers = [
+  ['TypeScript 5.9', 'express4'],
+  ['TypeScript 6.0', 'express4'],
+  ['TypeScript 6.0', 'express5'],
+] as const
 
 test.each(compilers)(
   'a strict host compiles with libraries checked, by %s with the declarations of %s',
-  async (_name, express, compiler) => {
-    await compileOnce(express, compiler, 'esm-ts/tsconfig.json')
+  async (name, express) => {
+    await compileOnce(express, COMPILERS[name], 'esm-ts/tsconfig.json')
   },
   COMPILING,
 )
 
 test.each([
-  ['TypeScript 5.9', 'express4'],
-  ['TypeScript 6.0', 'express5'],
+  ['TypeScript 5.9', 'express5'],
+  ['TypeScript 6.0', 'express4'],
 ] as const)(
   'a host with Passport, a CommonJS file and attributes of its own compiles, by %s with the declarations of %s',
   async (name, express) => {

@@ -13,12 +13,21 @@ const TABLES = [
   ['sso_acl_grant', 'acl_id'],
 ] as const
 
+const tablesByHost = new WeakMap<TestHost, readonly (typeof TABLES)[number][]>()
+
+async function tablesOf(host: TestHost): Promise<readonly (typeof TABLES)[number][]> {
+  const known = tablesByHost.get(host)
+  if (known) return known
+  const tables: (typeof TABLES)[number][] = []
+  for (const one of TABLES) if (await host.database.db.schema.hasTable(one[0])) tables.push(one)
+  tablesByHost.set(host, tables)
+  return tables
+}
+
 /** Every row of every table but the audit trail's, to be compared before and after something that must not write. */
-export async function contentsOf({ database: { db } }: TestHost): Promise<Readonly<Record<string, unknown>>> {
+export async function contentsOf(host: TestHost): Promise<Readonly<Record<string, unknown>>> {
   const contents: Record<string, unknown> = {}
-  for (const [table, order] of TABLES) {
-    if (await db.schema.hasTable(table)) contents[table] = await db(table).orderBy(order)
-  }
+  for (const [table, order] of await tablesOf(host)) contents[table] = await host.database.db(table).orderBy(order)
   return contents
 }
 

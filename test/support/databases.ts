@@ -58,7 +58,7 @@ export async function createDatabase(
   if (name === 'sqlite') {
     const directory = mkdtempSync(join(tmpdir(), 'sso-test-'))
     const config = sqliteConfig(join(directory, 'test.sqlite'))
-    const db = knexFactory(config)
+    const db = knexFactory({ ...config, pool: { min: 1, max: 1, afterCreate: leaveToTheSystem } })
     const drop = async () => {
       await db.destroy()
       rmSync(directory, { recursive: true, force: true })
@@ -69,6 +69,8 @@ export async function createDatabase(
   const url = origin ?? SERVERS[name]
   const server = knexFactory(serverConfig(name, url))
   await server.raw(`create database ${id}`)
+  // As for SQLite; a server of a test's own is there to be killed, and keeps what it has committed.
+  if (name === 'postgres' && origin === undefined) await server.raw(`alter database ${id} set synchronous_commit = off`)
   const config = { ...serverConfig(name, url, id), pool, log: SILENT }
   const db = knexFactory(config)
   const drop = async () => {
@@ -77,6 +79,15 @@ export async function createDatabase(
     await server.destroy()
   }
   return { name, db, config, url: `${url}/${id}`, drop }
+}
+
+/** Nobody pulls the plug: commits do not wait for the disk, which would be a good part of all the time. */
+function leaveToTheSystem(
+  connection: { readonly pragma: (text: string) => unknown },
+  done: (error: null, connection: object) => void,
+): void {
+  connection.pragma('synchronous = OFF')
+  done(null, connection)
 }
 
 function sqliteConfig(filename: string): Knex.Config {

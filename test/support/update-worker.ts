@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import knexFactory, { type Knex } from 'knex'
 import { createSso, type Options, type UserPatch } from '../../src/index.ts'
 
@@ -14,19 +15,22 @@ export interface Outcome {
   readonly errors: readonly (string | null)[]
 }
 
+// Run in a process of its own, which is there for one task after the other.
 if (process.send) {
-  process.once('message', async ({ config, users, userId, patches }: Work) => {
+  process.on('message', async (message: Work | 'go') => {
+    if (message === 'go') return
+    const { config, users, userId, patches } = message
     const db = knexFactory(config)
     const sso = createSso({ db, ...(users ? { users } : {}) })
     await sso.ready()
+    const word = once(process, 'message')
     process.send?.('ready')
-    process.once('message', async () => {
-      const actor = { via: 'code', name: `worker ${process.pid}` } as const
-      const settled = await Promise.allSettled(patches.map((data) => sso.user.updateUserById({ actor, userId, data })))
-      const errors = settled.map((one) => (one.status === 'fulfilled' ? null : String(one.reason?.code ?? one.reason)))
-      process.send?.({ errors } satisfies Outcome)
-      await db.destroy()
-      process.disconnect()
-    })
+    await word
+    const actor = { via: 'code', name: `worker ${process.pid}` } as const
+    const settled = await Promise.allSettled(patches.map((data) => sso.user.updateUserById({ actor, userId, data })))
+    const errors = settled.map((one) => (one.status === 'fulfilled' ? null : String(one.reason?.code ?? one.reason)))
+    await sso.close()
+    await db.destroy()
+    process.send?.({ errors } satisfies Outcome)
   })
 }

@@ -1,6 +1,8 @@
 import { Redis } from 'ioredis'
+import knexFactory from 'knex'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createSso } from '../../src/index.ts'
+import { fastHasher } from '../support/fast-hasher.ts'
 import { idOf, startHost } from '../support/host.ts'
 import { KINDS, LIMITS, PASSWORD, startThrottled, type Throttled, WRONG } from '../support/throttling.ts'
 
@@ -136,20 +138,47 @@ describe.each(KINDS)('guesses that are counted in %s', (kind) => {
 
   test('instances that count in the same place count together', async () => {
     on = await startThrottled(kind)
-    const { database } = on.host
-    const settings = { db: database.db, throttle: on.throttle, now: () => on.clock.now }
-    const other = createSso(settings)
-    const attempt = () =>
-      other.user
-        .login({ username: 'ada', password: WRONG, remoteAddr: '192.0.2.1', currentApp: 'CRM' })
-        .catch((error) => error.code)
+    const other = await instanceBeside(on)
     await times(perAccount - 1, () => on.login('ada'))
-    expect(await attempt()).toBe('credentials_invalid')
+    expect(await other.login('ada')).toBe('credentials_invalid')
     // Memory is each instance's own.
     expect(await on.login('ada')).toBe(kind === 'memory' ? 'credentials_invalid' : 'throttled')
-    expect(await attempt()).toBe(kind === 'memory' ? 'credentials_invalid' : 'throttled')
+    expect(await other.login('ada')).toBe(kind === 'memory' ? 'credentials_invalid' : 'throttled')
+    await other.close()
   })
+
+  if (kind !== 'memory') {
+    test('many at once, in two instances on connections of their own, get no more than the allowance', async () => {
+      on = await startThrottled(kind)
+      const other = await instanceBeside(on)
+      const instances = [on, other]
+      for (const { login } of instances) await login('warm', '192.0.2.99')
+      const codes = await Promise.all(Array.from({ length: 40 }, (_, index) => instances[index % 2]?.login('ada')))
+      const passed = codes.filter((code) => code === 'credentials_invalid').length
+      expect([passed > 0, passed <= perAccount]).toEqual([true, true])
+      expect(codes.filter((code) => code === 'throttled')).toHaveLength(40 - passed)
+      expect(await on.waitOf('ada')).toEqual(seconds(first))
+      await other.close()
+    })
+  }
 })
+
+/** Another instance, as in another process: nothing is common but where attempts are counted. */
+async function instanceBeside({ host, throttle, clock }: Throttled) {
+  const db = knexFactory(host.database.config)
+  const sso = createSso({ db, throttle, now: () => clock.now, password: { hasher: fastHasher() } })
+  await sso.ready()
+  const login = (username: string, remoteAddr = '192.0.2.1') =>
+    sso.user.login({ username, password: WRONG, remoteAddr, currentApp: 'CRM' }).then(
+      () => 'ok',
+      ({ code }) => String(code),
+    )
+  const close = async () => {
+    await sso.close()
+    await db.destroy()
+  }
+  return { login, close }
+}
 
 test('ASVS 16.5.3: Redis that is away refuses, and at once', async () => {
   const redis = new Redis({ lazyConnect: true })

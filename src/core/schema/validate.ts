@@ -35,6 +35,10 @@ export interface Limits {
   readonly values?: readonly string[]
 }
 
+const STRICTLY = { allErrors: true, strict: true, allowUnionTypes: true } as const
+// Checks schemas of attributes. What it checks them with is compiled once, not for each validator.
+const draft = addFormats.default(new Ajv2020(STRICTLY))
+
 interface Options {
   /** Whether `email` must look like an address. */
   readonly checkEmail: boolean
@@ -43,7 +47,7 @@ interface Options {
 /** @throws SsoError `option_invalid` if an attribute's schema does not compile. */
 export function buildValidator(catalogue: Catalogue, { checkEmail }: Options): Validator {
   // Coercion, defaults and removal would turn absent, null and "" into one another.
-  const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true })
+  const ajv = new Ajv2020({ ...STRICTLY, validateSchema: false })
   addFormats.default(ajv)
   ajv.addKeyword({ keyword: 'x-sso', schemaType: 'object' })
 
@@ -113,6 +117,7 @@ export function buildValidator(catalogue: Catalogue, { checkEmail }: Options): V
 function compile(ajv: Ajv2020, name: string, attributeSchema: AttributeSchema): ValidateFunction {
   const { default: _, description: __, ...schema } = attributeSchema
   try {
+    draft.validateSchema(schema, true)
     return ajv.compile(schema)
   } catch (cause) {
     throw new SsoError('option_invalid', {

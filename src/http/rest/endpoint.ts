@@ -112,7 +112,7 @@ export function restHandler(edge: Edge, route: Route, describe: Describe): Reque
   const { core } = edge
   const reader = new BodyReader(edge.config.bodyLimit)
   const readBody = route.body && !isBatch(route) ? bodyParser(reader, route.body, route.method === 'patch') : null
-  const readQuery = queryParser(route.query ?? {})
+  const readQuery = queryParser(route.query)
 
   return handle(edge, 'rest', restFail(edge), async (req, res, context) => {
     const query = readQuery(queryOf(req))
