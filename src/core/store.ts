@@ -121,6 +121,8 @@ export interface Reads {
    * table is ours, everything else as the database compares.
    */
   findAccountsBy(attribute: string, value: string): Promise<readonly Account[]>
+  /** As `findAccountsBy`, of many values at once; user ids count as an attribute, too. */
+  findAccountsByEach(attribute: string, values: readonly string[]): Promise<ReadonlyMap<string, readonly Account[]>>
   /** How many accounts a search finds. */
   countAccounts(filter: AccountFilter): Promise<number>
   /**
@@ -141,6 +143,8 @@ export interface Reads {
   auditOf(userId: string, before: number): Promise<readonly AuditEntry[]>
   /** One record by its number. */
   auditRecord(id: number): Promise<AuditEntry | null>
+  /** The records of these correlation ids, oldest first. */
+  auditOfCids(cids: readonly string[]): Promise<readonly AuditEntry[]>
 }
 
 /** Column values by attribute name. */
@@ -150,6 +154,13 @@ export type Columns = Readonly<Record<string, unknown>>
 export interface Transaction extends Reads {
   /** The account, read so that nobody else can change it until the end of the transaction. */
   lockAccount(userId: string): Promise<Account | null>
+  /** As `lockAccount`, of many accounts at once, by their ids. Before any read of the transaction that locks nothing. */
+  lockAccounts(userIds: readonly string[]): Promise<ReadonlyMap<string, Account>>
+  /**
+   * Runs `work` so that its failure undoes its own writes alone, and is handed back. What is thrown all the same ends the
+   * transaction: a deadlock, or a connection that is gone.
+   */
+  savepoint<T>(work: () => Promise<T>): Promise<{ readonly result: T } | { readonly error: unknown }>
   /**
    * Waits for every other transaction that has asked for this, before anything else is read: what takes a super-user away
    * must count those that the one before it has left (ASVS 2.3.4).
@@ -191,6 +202,8 @@ export interface Transaction extends Reads {
   /** Forgets an owner's attributes that have expired. */
   removeExpiredCustomAttributes(owner: AttributeOwner, now: Date): Promise<void>
   appendAudit(record: AuditRecord): Promise<void>
+  /** Appends records in their order. */
+  appendAudits(records: readonly AuditRecord[]): Promise<void>
   /** The Knex transaction that the writes run in, for `withinUpdate`. */
   readonly native: unknown
 }
@@ -228,8 +241,10 @@ export interface Store extends Reads {
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>
   /** Notes that a session was used, outside any transaction: losing it costs its owner a login at worst. */
   touchSession(hash: string, now: Date): Promise<void>
-  /** Appends a record on its own, outside any transaction: for refusals. */
+  /** Appends records on their own, outside any transaction: for refusals. */
   appendAudit(record: AuditRecord): Promise<void>
+  /** As `appendAudit`, of many records in few statements. */
+  appendAudits(records: readonly AuditRecord[]): Promise<void>
 }
 
 /** A value that the database refused, in terms of the domain. */

@@ -29,7 +29,6 @@ export class AccountStatements {
   readonly #blank: Columns
   readonly #passwordIsSet: number
   readonly #writers = new Map<string, Statement>()
-  readonly #finders = new Map<string, Statement>()
 
   constructor(db: Knex, catalogue: Catalogue, layout: Layout, emailIsUnique: boolean) {
     this.layout = layout
@@ -70,17 +69,6 @@ export class AccountStatements {
   /** The canonical form of an id, or null for what is none. */
   id(text: string): string | null {
     return canonicalId(text, this.layout.idKind)
-  }
-
-  /** The first two accounts with a value; usernames by their caseless key where the table is ours. */
-  findBy(name: string): { statement: Statement; encode: (value: string) => unknown } {
-    const { column, place, isKey } = this.#searchable(name)
-    let statement = this.#finders.get(name)
-    if (!statement) {
-      statement = prepare((bind) => this.select().where(column, bind('value')).limit(2))
-      this.#finders.set(name, statement)
-    }
-    return { statement, encode: (value) => (isKey ? identityKey(value) : place.codec.encode(value.normalize('NFC'))) }
   }
 
   /** An account as a row of one of the selects has it. */
@@ -153,12 +141,6 @@ export class AccountStatements {
     }
   }
 
-  /** Column and value under which a username or an email address is unique. */
-  uniqueKey(name: 'username' | 'email', value: string): { statement: Statement; value: unknown } {
-    const { statement, encode } = this.findBy(name)
-    return { statement, value: encode(value) }
-  }
-
   /** The accounts' table as `u`, and beside a host's the side table as `a`. */
   from(): Knex.QueryBuilder {
     const { users, idColumn, side } = this.layout
@@ -181,14 +163,6 @@ export class AccountStatements {
         return isZoned ? this.#db.raw('UNIX_TIMESTAMP(??) as ??', [name, `c${index}`]) : `${name} as c${index}`
       }),
     ])
-  }
-
-  #searchable(name: string) {
-    const place = this.layout.places.get(name)
-    if (name === 'user_id' || !place) throw new Error(`accounts cannot be looked up by ${name}`)
-    const isKey = this.layout.side === null && (name === 'username' || (name === 'email' && this.#emailIsUnique))
-    const column = isKey ? `u.${name}_key` : `${place.table === 'users' ? 'u' : 'a'}.${place.column}`
-    return { place, column, isKey }
   }
 
   /** What columns of the accounts' table are given where a new account says nothing: they may have no default. */

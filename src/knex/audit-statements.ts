@@ -3,7 +3,8 @@ import { MOST_SEALED } from '../core/audit/chain.ts'
 import type { AuditEntry, AuditRecord } from '../core/audit/record.ts'
 import { type Codec, codecFor } from './codecs.ts'
 import type { Layout } from './layout.ts'
-import { type Parameters, prepare, type Runner, type Statement } from './statements.ts'
+import { Inserted, Listed } from './lists.ts'
+import { type Parameters, prepare, type Result, type Runner, type Statement } from './statements.ts'
 
 const COLUMNS = [
   'cid',
@@ -31,18 +32,39 @@ const MOST_STRAYS = 1000
 export class AuditStatements {
   readonly #time: Codec
   readonly #prepared: ReturnType<typeof prepareAll>
+  readonly #appended: Inserted
+  readonly #ofCids: Listed
 
   constructor(db: Knex, layout: Layout) {
+    const table = layout.table('audit')
+    this.#appended = new Inserted(db, table, COLUMNS)
+    this.#ofCids = new Listed((cids) =>
+      db(table)
+        .whereIn('cid', cids)
+        .select('id', ...COLUMNS)
+        .orderBy('id'),
+    )
     this.#time = codecFor('datetime', layout.dialect, null)
     this.#prepared = prepareAll(db, layout)
   }
 
-  async append(runner: Runner, record: AuditRecord): Promise<void> {
-    await runner.run(this.#prepared.append, {
+  append(runner: Runner, record: AuditRecord): Promise<void> {
+    return this.appendAll(runner, [record])
+  }
+
+  /** Appends records in their order. */
+  appendAll(runner: Runner, records: readonly AuditRecord[]): Promise<void> {
+    const rows = records.map((record) => ({
       ...record,
       time: this.#time.encode(new Date(record.time)),
       changes: JSON.stringify(record.changes),
-    })
+    }))
+    return this.#appended.run(runner, rows)
+  }
+
+  /** The records of these correlation ids, by id. */
+  async ofCids(runner: Runner, cids: readonly string[]): Promise<readonly AuditEntry[]> {
+    return this.#entriesIn(await this.#ofCids.run(runner, cids))
   }
 
   about(runner: Runner, targetId: string, before: number): Promise<readonly AuditEntry[]> {
@@ -74,7 +96,10 @@ export class AuditStatements {
   }
 
   async #entries(runner: Runner, statement: Statement, parameters: Parameters): Promise<readonly AuditEntry[]> {
-    const { rows } = await runner.run(statement, parameters)
+    return this.#entriesIn((await runner.run(statement, parameters)).rows)
+  }
+
+  #entriesIn(rows: Result['rows']): readonly AuditEntry[] {
     return rows.map(([id, ...row]) => {
       const record = Object.fromEntries(COLUMNS.map((column, index) => [column, row[index]]))
       return {
@@ -90,7 +115,6 @@ export class AuditStatements {
 function prepareAll(db: Knex, { table: named }: Layout) {
   const [table, seals] = [named('audit'), named('audit_seal')]
   return {
-    append: prepare((bind) => db(table).insert(Object.fromEntries(COLUMNS.map((column) => [column, bind(column)])))),
     about: prepare((bind) =>
       db(table)
         .where('target_id', bind('targetId'))

@@ -10,6 +10,12 @@ export interface Driver {
   readonly commit: (connection: Connection) => Promise<void>
   /** Never throws: a connection that cannot roll back is taken out of the pool. */
   readonly rollback: (connection: Connection) => Promise<void>
+  /** Marks where the transaction is; there is one such mark at a time. */
+  readonly savepoint: (connection: Connection) => Promise<void>
+  /** Takes the mark away. */
+  readonly releaseSavepoint: (connection: Connection) => Promise<void>
+  /** Undoes what has been written since the mark, and takes it away. */
+  readonly rollbackToSavepoint: (connection: Connection) => Promise<void>
   /** What is still to be done after Knex itself has begun a transaction. */
   readonly afterBegin: (connection: Connection) => Promise<void>
   /**
@@ -237,6 +243,9 @@ function transactions(
   run: (connection: Connection, sql: string) => PromiseLike<unknown>,
   begin = 'BEGIN',
 ): Omit<Driver, 'execute'> {
+  const isTransactSql = dialect === 'mssql'
+  // Oracle has no word for it either.
+  const isReleased = !isTransactSql && dialect !== 'oracle' && dialect !== 'oracledb'
   return {
     begin: async (connection) => void (await run(connection, begin)),
     commit: async (connection) => void (await run(connection, 'COMMIT')),
@@ -247,6 +256,15 @@ function transactions(
         discard(connection, error)
       }
     },
+    savepoint: async (connection) =>
+      void (await run(connection, isTransactSql ? `SAVE TRANSACTION ${MARK}` : `SAVEPOINT ${MARK}`)),
+    releaseSavepoint: async (connection) => {
+      if (isReleased) await run(connection, `RELEASE SAVEPOINT ${MARK}`)
+    },
+    rollbackToSavepoint: async (connection) => {
+      await run(connection, isTransactSql ? `ROLLBACK TRANSACTION ${MARK}` : `ROLLBACK TO SAVEPOINT ${MARK}`)
+      if (isReleased) await run(connection, `RELEASE SAVEPOINT ${MARK}`)
+    },
     async afterBegin(connection) {
       // Knex begins a deferred transaction on SQLite. A statement that writes nothing takes the lock all the same.
       if (begin === 'BEGIN IMMEDIATE') await run(connection, 'DELETE FROM sqlite_sequence WHERE 1 = 0')
@@ -255,6 +273,7 @@ function transactions(
   }
 }
 
+const MARK = 'sso_line'
 const MYSQL_IN_TRANSACTION = 1
 const PG_ABORTED = '25P02'
 

@@ -1,16 +1,14 @@
 import type { Knex } from 'knex'
 import { MOST_SEALED } from '../core/audit/chain.ts'
 import type { Layout } from './layout.ts'
-import { type Build, prepare, type Statement } from './statements.ts'
+import { Listed } from './lists.ts'
+import { type Build, prepare } from './statements.ts'
 
 /** Columns of a seal, as `sealIn` reads them. */
 const SEAL_COLUMNS = ['number', 'record_count', 'time', 'previous_hash', 'records_hash', 'hash', 'records'] as const
 
 /** Columns of a sink's place, as `placeIn` reads them. */
 const PLACE_COLUMNS = ['name', 'delivered', 'owner', 'beat', 'failures'] as const
-
-/** Lists of ids are filled up to one of these lengths, so that few statements serve all: powers of two. */
-const LENGTHS = Array.from({ length: Math.log2(MOST_SEALED) + 1 }, (_, power) => 2 ** power)
 
 /** Statements on the trail as an outbox: its seals, and the places of the sinks. Compiled once. */
 export type OutboxStatements = ReturnType<typeof outboxStatements>
@@ -33,14 +31,13 @@ export function outboxStatements(db: Knex, { dialect, table }: Layout) {
     firstUnsealed: prepare(() => db(audit).whereNull('seal').select('id').limit(1)),
     unsealed: prepare(() => db(audit).whereNull('seal').count('* as count').min('time')),
     head: prepare(() => db(seals).select('number', 'hash').orderBy('number', 'desc').limit(1)),
-    mark: LENGTHS.map((length) => ({
-      length,
-      statement: prepare((bind) =>
+    mark: new Listed(
+      (ids, bind) =>
         db(byKey as string)
-          .whereIn('id', ids(length, bind))
+          .whereIn('id', ids)
           .update({ seal: bind('seal') }),
-      ),
-    })),
+      MOST_SEALED,
+    ),
     addSeal: prepare((bind) =>
       db(seals).insert(Object.fromEntries(SEAL_COLUMNS.map((column) => [column, bind(column)]))),
     ),
@@ -89,19 +86,4 @@ export function outboxStatements(db: Knex, { dialect, table }: Layout) {
     ),
     forget: prepare((bind) => db(targets).where('name', bind('name')).delete()),
   }
-}
-
-function ids(length: number, bind: (name: string) => never): readonly never[] {
-  return Array.from({ length }, (_, index) => bind(`id${index}`))
-}
-
-/** The statement that marks some records, and its parameters. */
-export function marking(
-  { mark }: Pick<OutboxStatements, 'mark'>,
-  seal: number,
-  given: readonly number[],
-): { readonly statement: Statement; readonly parameters: Readonly<Record<string, number>> } {
-  const { length, statement } = mark.find((candidate) => candidate.length >= given.length) ?? (mark.at(-1) as never)
-  const named = Array.from({ length }, (_, index) => [`id${index}`, given[Math.min(index, given.length - 1)] as number])
-  return { statement, parameters: { ...Object.fromEntries(named), seal } }
 }

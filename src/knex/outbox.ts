@@ -1,7 +1,7 @@
 import { FIRST, type FullSeal, type Link, sealOf } from '../core/audit/chain.ts'
 import type { Outbox, Place } from '../core/audit/outbox.ts'
 import { isDuplicate, isTransient } from './failures.ts'
-import { marking, type OutboxStatements } from './outbox-statements.ts'
+import type { OutboxStatements } from './outbox-statements.ts'
 import type { Seam } from './seam.ts'
 import type { Runner, Statement } from './statements.ts'
 import type { Open } from './transaction.ts'
@@ -118,8 +118,7 @@ async function sealOn(runner: Runner, { audit, outbox }: Open): Promise<Link | '
     records: JSON.stringify(seal.records),
   })
   const ids = entries.map(({ id }) => id)
-  const { statement, parameters } = marking(outbox, seal.number, ids)
-  await runner.run(statement, parameters)
+  await outbox.mark.run(runner, ids, { seal: seal.number })
   return { seal, entries }
 }
 

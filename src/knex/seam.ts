@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { discard, driverOf, isOutstanding } from './drivers.ts'
+import { isTransient } from './failures.ts'
 import type { Connection, Parameters, Result, Runner, Statement } from './statements.ts'
 
 /** The seam between the store and Knex: connections of its pool, statements run on them. */
@@ -78,6 +79,21 @@ export class Seam {
   }
 
   #runnerOn(connection: Connection): Runner {
-    return { run: (statement, parameters) => this.#driver.execute(connection, statement, parameters) }
+    return {
+      run: (statement, parameters) => this.#driver.execute(connection, statement, parameters),
+      savepoint: async (work) => {
+        await this.#driver.savepoint(connection)
+        try {
+          const result = await work()
+          await this.#driver.releaseSavepoint(connection)
+          return { result }
+        } catch (error) {
+          // Of these the database has ended the whole transaction, or may have.
+          if (isTransient(error) || isOutstanding(error)) throw error
+          await this.#driver.rollbackToSavepoint(connection)
+          return { error }
+        }
+      },
+    }
   }
 }

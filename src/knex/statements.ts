@@ -31,6 +31,8 @@ export type Connection = object
 /** Runs statements on one connection. */
 export interface Runner {
   readonly run: (statement: Statement, parameters: Parameters) => Promise<Result>
+  /** Runs `work` in the transaction so that its failure undoes its own writes alone. Absent outside transactions. */
+  readonly savepoint?: <T>(work: () => Promise<T>) => Promise<{ readonly result: T } | { readonly error: unknown }>
 }
 
 const MARK = '\u0001parameter '

@@ -11,6 +11,7 @@ import { dialectOf } from './codecs.ts'
 import { integerRange, needsSample } from './column-types.ts'
 import { examine } from './doctor.ts'
 import { isTransient, translate } from './failures.ts'
+import { AccountFinder } from './finder.ts'
 import { readHostTable, readIdCollation } from './host-table.ts'
 import type { HostTable } from './information.ts'
 import { hostColumn, hostLayout, type Layout, ownLayout, type UsersMapping } from './layout.ts'
@@ -85,6 +86,7 @@ export function buildStore(options: StoreOptions): Store & { readonly counters: 
     findSession: (hash) => reads((on) => on.findSession(hash)),
     findAccount: (userId) => reads((on) => on.findAccount(userId)),
     findAccountsBy: (attribute, value) => reads((on) => on.findAccountsBy(attribute, value)),
+    findAccountsByEach: (attribute, values) => reads((on) => on.findAccountsByEach(attribute, values)),
     countAccounts: (filter) => reads((on) => on.countAccounts(filter)),
     searchAccounts: (filter, slice) => reads((on) => on.searchAccounts(filter, slice)),
     isTaken: (attribute, value, exceptId) => reads((on) => on.isTaken(attribute, value, exceptId)),
@@ -95,6 +97,8 @@ export function buildStore(options: StoreOptions): Store & { readonly counters: 
     customAttributesOf: (owner, now) => reads((on) => on.customAttributesOf(owner, now)),
     auditRecord: (id) => reads((on) => on.auditRecord(id)),
     auditOf: (userId, before) => reads((on) => on.auditOf(userId, before)),
+    auditOfCids: (cids) => reads((on) => on.auditOfCids(cids)),
+    appendAudits: (records) => reads((on) => on.appendAudits(records)),
     appendAudit: (record) => reads((on) => on.appendAudit(record)),
 
     transaction: (work) =>
@@ -174,6 +178,7 @@ async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Ope
   }
   await migrate(db, layout, catalogue, idCollation)
   const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
+  const finder = new AccountFinder(db, accounts, options.emailIsUnique)
   const search = new SearchStatements(db, layout, accounts)
   const own = new OwnStatements(db, layout)
   const resets = new ResetStatements(db, layout)
@@ -182,7 +187,7 @@ async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Ope
   const throttle = new ThrottleStatements(db, layout)
   // Before anything can be committed: what is then comes after the place of each.
   for (const name of options.sinks) await placeOf(seam, outbox, name)
-  return { open: { accounts, search, own, resets, audit, outbox, throttle, layout }, readiness: { findings } }
+  return { open: { accounts, finder, search, own, resets, audit, outbox, throttle, layout }, readiness: { findings } }
 }
 
 /** The table with a value of each column in which only values say how the host writes them. */

@@ -1,5 +1,4 @@
 import type { AuditRecord } from '../core/audit/record.ts'
-import type { StoredUser } from '../core/schema/user.gen.ts'
 import type {
   Account,
   AccountFilter,
@@ -16,6 +15,8 @@ import type {
 } from '../core/store.ts'
 import type { AccountStatements, Write } from './accounts.ts'
 import type { AuditStatements } from './audit-statements.ts'
+import { translate } from './failures.ts'
+import type { AccountFinder } from './finder.ts'
 import { type Layout, stamped } from './layout.ts'
 import type { OutboxStatements } from './outbox-statements.ts'
 import type { OwnStatements } from './own-statements.ts'
@@ -27,6 +28,7 @@ import type { ThrottleStatements } from './throttle-statements.ts'
 /** Everything that was prepared when the store was opened. */
 export interface Open {
   readonly accounts: AccountStatements
+  readonly finder: AccountFinder
   readonly search: SearchStatements
   readonly own: OwnStatements
   readonly resets: ResetStatements
@@ -82,14 +84,22 @@ export class TransactionOn implements Transaction {
     return this.#byId(byIdLocked, userId)
   }
 
-  async findAccountsBy(attribute: string, value: string) {
-    const { accounts } = this.#open
-    const { statement, encode } = accounts.findBy(attribute)
-    const { rows } = await this.#runner.run(statement, { value: encode(value) })
-    // MySQL compares without regard to spaces at the end, PostgreSQL and SQLite with.
-    return rows
-      .map((row) => accounts.decode(row))
-      .filter(({ values }) => endSpaces(values[attribute as keyof StoredUser]) === endSpaces(value))
+  lockAccounts(userIds: readonly string[]) {
+    return this.#open.finder.lock(this.#runner, userIds)
+  }
+
+  async savepoint<T>(work: () => Promise<T>) {
+    if (!this.#runner.savepoint) throw new Error('there is no transaction to have a savepoint in')
+    const outcome = await this.#runner.savepoint(work)
+    return 'error' in outcome ? { error: translate(outcome.error, this.#open.layout) } : outcome
+  }
+
+  findAccountsBy(attribute: string, value: string) {
+    return this.#open.finder.findBy(this.#runner, attribute, value)
+  }
+
+  findAccountsByEach(attribute: string, values: readonly string[]) {
+    return this.#open.finder.findByEach(this.#runner, attribute, values)
   }
 
   async countAccounts(filter: AccountFilter) {
@@ -241,6 +251,14 @@ export class TransactionOn implements Transaction {
     return this.#open.audit.append(this.#runner, record)
   }
 
+  appendAudits(records: readonly AuditRecord[]) {
+    return this.#open.audit.appendAll(this.#runner, records)
+  }
+
+  auditOfCids(cids: readonly string[]) {
+    return this.#open.audit.ofCids(this.#runner, cids)
+  }
+
   auditRecord(id: number) {
     return this.#open.audit.byId(this.#runner, id)
   }
@@ -271,8 +289,4 @@ export class TransactionOn implements Transaction {
     if (usesUuids) return newUuid()
     return idKind === 'string' ? newUserId() : null
   }
-}
-
-function endSpaces(value: unknown): number {
-  return typeof value === 'string' ? value.length - value.trimEnd().length : 0
 }

@@ -3,6 +3,7 @@ import { identityKey } from '../../src/core/schema/text.ts'
 import type { AccountFilter } from '../../src/core/store.ts'
 import { AccountStatements, type Write } from '../../src/knex/accounts.ts'
 import { dialectOf } from '../../src/knex/codecs.ts'
+import { AccountFinder } from '../../src/knex/finder.ts'
 import { ownLayout } from '../../src/knex/layout.ts'
 import { SearchStatements } from '../../src/knex/search.ts'
 import { bound } from '../../src/knex/statements.ts'
@@ -53,7 +54,7 @@ describe.each(databases)('200,000 accounts: %s', (name) => {
     const { db } = opened[name] as TestDatabase
     const layout = ownLayout(CATALOGUE, dialectOf(db.client), 'sso_')
     const accounts = new AccountStatements(db, CATALOGUE, layout, true)
-    return { accounts, search: new SearchStatements(db, layout, accounts) }
+    return { finder: new AccountFinder(db, accounts, true), search: new SearchStatements(db, layout, accounts) }
   }
   const store = () => storeOn((opened[name] as TestDatabase).db, { table: 'own' })
   const plan = (write: Write) => planOf(opened[name] as TestDatabase, write)
@@ -86,7 +87,7 @@ describe.each(databases)('200,000 accounts: %s', (name) => {
   })
 
   test('a search by username is answered from the index of its key', async () => {
-    const { statement, encode } = statements().accounts.findBy('username')
+    const { one: statement, encode } = statements().finder.wayBy('username')
     const { reads, sorted } = await plan({ statement, parameters: { value: encode('User60') } })
     expect(encode('User60')).toBe(identityKey('user60'))
     expect(reads).toEqual([{ index: 'sso_user_username_key_unique', isWhole: false }])

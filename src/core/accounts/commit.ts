@@ -1,6 +1,6 @@
 import { SsoError } from '../../errors.ts'
 import { applyCustom } from '../attributes/edits.ts'
-import { type AttributeChange, recordOf } from '../audit/record.ts'
+import { type AttributeChange, type AuditRecord, recordOf } from '../audit/record.ts'
 import type { Actor, Context } from '../context.ts'
 import type { Core } from '../core.ts'
 import { applyGrants, hasGrants } from '../grants/edits.ts'
@@ -42,52 +42,75 @@ export interface Committed {
 function tryCommit(
   core: Core,
   request: UpdateRequest,
-  { proof, target, columns: wanted, merges, extras, precondition, provedBy }: Proposal,
+  proposal: Proposal,
   { locks, confirms }: { locks: boolean; confirms: boolean },
 ): Promise<Committed | null> {
-  const { operation, credentials, context, demands = {} } = request
-  const takes = takesSuperUser(target.values, wanted)
+  const { proof, target } = proposal
+  const { credentials, context, demands = {} } = request
   return inTransaction(core, demands, async (transaction) => {
-    if (takes) await transaction.lockSuperUsers()
+    if (takesSuperUser(target.values, proposal.columns)) await transaction.lockSuperUsers()
     const account = locks ? await transaction.lockAccount(target.values.user_id) : target
     const actor = confirms
       ? await confirm(core, credentials, proof, context, transaction, conditionsOf(request))
       : proof.actor
     // After that: whose own account has just been deleted has no session any more, and is told so.
     if (!account) throw new SsoError('user_unknown')
-    // Rights that were lost since the proposal was made (ASVS 8.3.2). Delegated ones rest on ACLs read just before.
-    if (proof.actor.isSuperUser && !actor.isSuperUser) throw new SsoError('super_user_required')
-
-    if (provedBy !== null) await confirmPassword(core, account, target, provedBy)
-
-    await demands.precondition?.(account, transaction)
-    await precondition?.(account, transaction)
-
-    const before = account.values
-    const latest = { ...wanted, ...remerged(core, account, target, merges) }
-    const columns = columnsOf(core, before, latest, actor, context, extras.totpCode)
-    if (Object.keys(columns).length > 0) {
-      const isWritten = await transaction.updateAccount(account, encodeSecrets(core, columns))
-      if (!isWritten) return null
-    }
-    const keepsCurrent = await revokeSessions(core, transaction, account, actor, columns)
-    if (actor.via === 'reset' || endsReset(columns)) await transaction.deleteReset(before.user_id)
-    const changes = [
-      ...changesBetween(core.catalogue, before, columns),
-      ...(await applyExtras(core, transaction, before.user_id, extras, context)),
-    ]
-
-    await demands.inspect?.(transaction, before.user_id)
-    const readBack = demands.readsBack ? await transaction.findAccount(before.user_id) : null
-    const after = readBack?.values ?? ({ ...before, ...columns } as StoredUser)
-    await checkWaysIn(transaction, actor, before, after)
-    const occasion = { operation, context, actor, target: { id: before.user_id, name: before.username } }
-    await transaction.appendAudit(recordOf(occasion, changes, changes.length > 0 ? 'ok' : 'unchanged'))
-
-    const change = changeOf(core, request, actor, before, after, changes)
-    if (changes.length > 0) await core.hooks.within(change, transaction.native)
-    return { change, after, keepsCurrent }
+    const append = (record: AuditRecord) => transaction.appendAudit(record)
+    return apply(core, request, proposal, { transaction, account, actor, append })
   })
+}
+
+/** Where a proposal is written. */
+export interface Writing {
+  readonly transaction: Transaction
+  /** The account as it is: locked, or of the version that the proposal was made for. */
+  readonly account: Account
+  /** Who asks, as he is now. */
+  readonly actor: Actor
+  /** Takes the audit record, which is to be written in the transaction. */
+  readonly append: (record: AuditRecord) => Promise<void> | void
+}
+
+/** Writes what was proposed in a transaction. Null if the account is not the one that was read, any more. */
+export async function apply(
+  core: Core,
+  request: UpdateRequest,
+  { proof, target, columns: wanted, merges, extras, precondition, provedBy }: Proposal,
+  { transaction, account, actor, append }: Writing,
+): Promise<Committed | null> {
+  const { operation, context, demands = {} } = request
+  // Rights that were lost since the proposal was made (ASVS 8.3.2). Delegated ones rest on ACLs read just before.
+  if (proof.actor.isSuperUser && !actor.isSuperUser) throw new SsoError('super_user_required')
+
+  if (provedBy !== null) await confirmPassword(core, account, target, provedBy)
+
+  await demands.precondition?.(account, transaction)
+  await precondition?.(account, transaction)
+
+  const before = account.values
+  const latest = { ...wanted, ...remerged(core, account, target, merges) }
+  const columns = columnsOf(core, before, latest, actor, context, extras.totpCode)
+  if (Object.keys(columns).length > 0) {
+    const isWritten = await transaction.updateAccount(account, encodeSecrets(core, columns))
+    if (!isWritten) return null
+  }
+  const keepsCurrent = await revokeSessions(core, transaction, account, actor, columns)
+  if (actor.via === 'reset' || endsReset(columns)) await transaction.deleteReset(before.user_id)
+  const changes = [
+    ...changesBetween(core.catalogue, before, columns),
+    ...(await applyExtras(core, transaction, before.user_id, extras, context)),
+  ]
+
+  await demands.inspect?.(transaction, before.user_id)
+  const readBack = demands.readsBack ? await transaction.findAccount(before.user_id) : null
+  const after = readBack?.values ?? ({ ...before, ...columns } as StoredUser)
+  await checkWaysIn(transaction, actor, before, after)
+  const occasion = { operation, context, actor, target: { id: before.user_id, name: before.username } }
+  await append(recordOf(occasion, changes, changes.length > 0 ? 'ok' : 'unchanged'))
+
+  const change = changeOf(core, request, actor, before, after, changes)
+  if (changes.length > 0) await core.hooks.within(change, transaction.native)
+  return { change, after, keepsCurrent }
 }
 
 /**
@@ -124,7 +147,14 @@ async function revokeSessions(
   return keepsOwn
 }
 
-async function applyExtras(core: Core, transaction: Transaction, userId: string, extras: Extras, { now }: Context) {
+/** Writes grants and custom attributes of an account that is locked, or new. */
+export async function applyExtras(
+  core: Core,
+  transaction: Transaction,
+  userId: string,
+  extras: Extras,
+  { now }: Context,
+) {
   const { grants, custom } = extras
   const grantChanges =
     grants && hasGrants(grants)

@@ -15,7 +15,9 @@ import { randomPassword } from '../sessions/tokens.ts'
 import type { Columns } from '../store.ts'
 import { newTotpKey } from '../totp/codes.ts'
 import { totpColumns } from '../totp/enrolment.ts'
+import { applyExtras, type Committed, type Writing } from './commit.ts'
 import { type Demands, inTransaction, tagOfUser } from './demands.ts'
+import type { Extras } from './propose.ts'
 import { mayChoosePassword, passwordForbidden } from './rights.ts'
 import { changesBetween, differing, encodeSecrets, hideSecrets, restoreSecrets } from './values.ts'
 
@@ -30,6 +32,8 @@ export interface CreateRequest {
   readonly autoApprove: boolean
   /** Code of the `totp_key` among the attributes, which it proves; null or absent for none. */
   readonly totpCode?: string | null
+  /** Grants and custom attributes of the account, checked already. Default none. */
+  readonly extras?: Pick<Extras, 'grants' | 'custom'>
   readonly demands?: Demands
 }
 
@@ -56,45 +60,78 @@ export const ON_CREATION: readonly string[] = ['is_rate_limit_active', 'rate_lim
 /** Creates an account. @throws SsoError `super_user_required`, `username_taken` and all of validation */
 export function createAccount(core: Core, request: CreateRequest): Promise<CreateResult> {
   const { operation, context, credentials, demands = {} } = request
-  const isDryRun = demands.isDryRun ?? false
   return attempted(core, operation, context, async (attempt) => {
     const { actor } = await authenticate(core, credentials, context, attempt)
-    requireSuperUser(actor)
-
-    const { password, values } = readData(core, request.data)
-    if (password !== null && !mayChoosePassword(core, actor, { isSelf: false })) throw passwordForbidden()
-    const patch = withNames(core, values)
-    const proposed = { operation, actor, before: null, context, isDryRun }
-    const seen = hideSecrets(core.catalogue, patch)
-    const replaced = await core.hooks.before({ ...proposed, patch: seen })
-    const wanted = replaced === seen ? patch : readData(core, restoreSecrets(core.catalogue, replaced, patch)).values
-    await checkUnique(core, wanted)
-    const generated = generatedKey(core, wanted)
-    const columns = await initialColumns(core, request, actor, { ...wanted, ...generated }, password)
-
-    const { change, after } = await inTransaction(core, demands, async (transaction) => {
-      const userId = await transaction.insertAccount(encodeSecrets(core, columns))
-      const readBack = demands.readsBack ? await transaction.findAccount(userId) : null
-      const after: StoredUser = readBack?.values ?? { ...emptyAccount(core), ...columns, user_id: userId }
-      const target = { id: userId, name: after.username }
-      const changes = changesBetween(core.catalogue, null, columns).filter(({ to }) => to !== null)
-      await transaction.appendAudit(recordOf({ operation, context, actor, target }, changes))
-      const change = {
-        ...proposed,
-        target: { user_id: userId, username: after.username },
-        after: wholeUser(core.catalogue, after),
-        changes,
-      }
-      await core.hooks.within(change, transaction.native)
-      return { change, after }
-    })
-
-    if (!isDryRun) {
+    const proposal = await proposeAccount(core, request, actor)
+    const { change, after } = await inTransaction(core, demands, (transaction) =>
+      insertProposed(core, proposal, { transaction, append: (record) => transaction.appendAudit(record) }),
+    )
+    if (!demands.isDryRun) {
       core.trail.committed()
       await core.hooks.after(change)
     }
-    return { user: { ...change.after, ...generated }, etag: tagOfUser(core, after) }
+    return { user: { ...change.after, ...proposal.generated } as CreatedUser, etag: tagOfUser(core, after) }
   })
+}
+
+/** A new account as it will be tried, found outside the transaction. */
+export interface NewAccount {
+  readonly request: CreateRequest
+  readonly actor: Actor
+  readonly columns: Columns
+  /** A key that nobody asked for, which its owner must be told. */
+  readonly generated: { readonly totp_key?: string }
+}
+
+/**
+ * Whether the account may be made, and with which values.
+ *
+ * @throws SsoError `super_user_required`, `username_taken` and all of validation
+ */
+export async function proposeAccount(core: Core, request: CreateRequest, actor: Actor): Promise<NewAccount> {
+  const { operation, context, demands = {} } = request
+  requireSuperUser(actor)
+  const { password, values } = readData(core, request.data)
+  if (password !== null && !mayChoosePassword(core, actor, { isSelf: false })) throw passwordForbidden()
+  const patch = withNames(core, values)
+  const seen = hideSecrets(core.catalogue, patch)
+  const proposed = { operation, actor, before: null, context, isDryRun: demands.isDryRun ?? false }
+  const replaced = await core.hooks.before({ ...proposed, patch: seen })
+  const wanted = replaced === seen ? patch : readData(core, restoreSecrets(core.catalogue, replaced, patch)).values
+  await checkUnique(core, wanted)
+  const generated = generatedKey(core, wanted)
+  const columns = await initialColumns(core, request, actor, { ...wanted, ...generated }, password)
+  return { request, actor, columns, generated }
+}
+
+/** Inserts what was proposed, with the audit record. */
+export async function insertProposed(
+  core: Core,
+  { request, actor, columns }: NewAccount,
+  { transaction, append }: Pick<Writing, 'transaction' | 'append'>,
+): Promise<Omit<Committed, 'keepsCurrent'>> {
+  const { operation, context, demands = {}, extras = {} } = request
+  const userId = await transaction.insertAccount(encodeSecrets(core, columns))
+  const readBack = demands.readsBack ? await transaction.findAccount(userId) : null
+  const after: StoredUser = readBack?.values ?? { ...emptyAccount(core), ...columns, user_id: userId }
+  const target = { id: userId, name: after.username }
+  const changes = [
+    ...changesBetween(core.catalogue, null, columns).filter(({ to }) => to !== null),
+    ...(await applyExtras(core, transaction, userId, extras, context)),
+  ]
+  await append(recordOf({ operation, context, actor, target }, changes))
+  const change = {
+    operation,
+    actor,
+    before: null,
+    context,
+    isDryRun: demands.isDryRun ?? false,
+    target: { user_id: userId, username: after.username },
+    after: wholeUser(core.catalogue, after),
+    changes,
+  }
+  await core.hooks.within(change, transaction.native)
+  return { change, after }
 }
 
 function readData(core: Core, data: unknown): { password: string | null; values: Values } {

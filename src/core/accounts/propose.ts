@@ -61,6 +61,8 @@ export interface Prepared {
 export interface UpdateRequest extends Search {
   readonly operation: Operation
   readonly credentials: Credentials
+  /** The credentials, verified: once for all changes of a batch. Absent: they are verified now. */
+  readonly proof?: Proof
   readonly context: Context
   readonly demands?: Demands
   /** Attributes by name; only own keys count, and null is a value. */
@@ -94,7 +96,8 @@ export interface Proposal {
 /** Who, on what, whether he may, whether it is valid: everything that can be known before the transaction. */
 export async function propose(core: Core, request: UpdateRequest, attempt: Attempt): Promise<Proposal> {
   const { operation, credentials, context, demands = {} } = request
-  const proof = await authenticate(core, credentials, context, attempt, conditionsOf(request))
+  const proof = request.proof ?? (await authenticate(core, credentials, context, attempt, conditionsOf(request)))
+  attempt.actor = proof.actor
   const target = await findTarget(core, request, proof, attempt)
   const prepared: Prepared = (await request.prepare?.(proof, target)) ?? {
     rights: directRights(proof.actor, target.values.user_id),

@@ -14,6 +14,8 @@ export type Target =
 /** Which account, and who may hear that there is none. */
 export interface Search {
   readonly target: Target
+  /** The account, looked up already with others; null for none. Absent: it is looked up now. */
+  readonly found?: Account | null
   /** Who, beside super-users, may learn that there is no such account. Default: nobody. */
   readonly mayKnow?: (proof: Proof) => Promise<boolean>
 }
@@ -21,11 +23,11 @@ export interface Search {
 /** The account that is meant. @throws SsoError `user_unknown` to those who may know, `super_user_required` to the others */
 export async function findTarget(
   core: Core,
-  { target, mayKnow }: Search,
+  { target, found: given, mayKnow }: Search,
   proof: Proof,
   attempt: Attempt,
 ): Promise<Account> {
-  const found = await lookUp(core, target, proof)
+  const found = given === undefined ? await lookUp(core, target, proof) : given
   attempt.target = found
     ? { id: found.values.user_id, name: found.values.username }
     : { id: target.by === 'id' && proof.actor.isSuperUser ? recordableId(target.userId) : null, name: null }
@@ -39,6 +41,36 @@ async function lookUp(core: Core, target: Target, { actor, account }: Proof): Pr
   if (target.attribute === 'username' && identityFault(target.value) !== null) return null
   const [found, another] = await core.store.findAccountsBy(target.attribute, target.value)
   return another ? null : (found ?? null)
+}
+
+/** Accounts by what many targets name them by, in a read for each attribute; null for what names none. */
+export async function lookUpEach(
+  core: Core,
+  targets: readonly Target[],
+  { account }: Proof,
+): Promise<(Account | null)[]> {
+  const byAttribute = new Map<string, string[]>()
+  for (const target of targets) {
+    const named = nameIn(target)
+    if (named) byAttribute.set(named.attribute, [...(byAttribute.get(named.attribute) ?? []), named.value])
+  }
+  const found = new Map<string, ReadonlyMap<string, readonly Account[]>>()
+  for (const [attribute, values] of byAttribute) {
+    found.set(attribute, await core.store.findAccountsByEach(attribute, values))
+  }
+  return targets.map((target) => {
+    if (target.by === 'self') return account
+    const named = nameIn(target)
+    const [first, another] = (named && found.get(named.attribute)?.get(named.value)) ?? []
+    return another ? null : (first ?? null)
+  })
+}
+
+/** What an account is looked up by; null for nothing that could be one's. */
+function nameIn(target: Target): { readonly attribute: string; readonly value: string } | null {
+  if (target.by === 'self') return null
+  if (target.by === 'id') return { attribute: 'user_id', value: target.userId }
+  return target.attribute === 'username' && identityFault(target.value) !== null ? null : target
 }
 
 // Numbers, UUIDs, and ids of our own making.

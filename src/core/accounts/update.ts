@@ -1,3 +1,4 @@
+import type { AttributeChange } from '../audit/record.ts'
 import type { Core } from '../core.ts'
 import { attempted } from '../operation.ts'
 import { visible } from '../schema/access.ts'
@@ -28,13 +29,17 @@ export function updateAccount(core: Core, request: UpdateRequest): Promise<Updat
 
     if (!request.demands?.isDryRun) {
       core.trail.committed()
-      await core.hooks.after(committed.change)
-      const { keepsCurrent } = committed
-      const { operation, actor, target, context } = committed.change
-      if (keepsCurrent !== null) await core.hooks.revoked({ operation, actor, target, context, keepsCurrent })
+      await settle(core, committed)
     }
     return resultOf(core, proposal, committed)
   })
+}
+
+/** Tells the host of what has been committed. */
+export async function settle(core: Core, { change, keepsCurrent }: Committed): Promise<void> {
+  await core.hooks.after(change)
+  const { operation, actor, target, context } = change
+  if (keepsCurrent !== null) await core.hooks.revoked({ operation, actor, target, context, keepsCurrent })
 }
 
 /** Whether a code is compared with a key that the actor may not know. The host's own code need not guess. */
@@ -44,14 +49,22 @@ function guessesCode({ proof, extras, columns }: Proposal): boolean {
 
 function resultOf(core: Core, { proof, asked }: Proposal, { change, after }: Committed): UpdateResult {
   const standing = standingOf(proof.actor, after.user_id)
-  // What follows from a change is in the audit record; the caller hears of what he asked for.
-  const isAsked = (name: string) => !core.catalogue.has(name) || name === 'password' || asked.includes(name)
   return {
     user: visible(core.catalogue, after, standing),
     // Most callers do not ask for it.
     get etag() {
       return tagOfUser(core, after)
     },
-    changed: change.changes.map(({ attribute }) => attribute).filter(isAsked),
+    changed: changedOf(core, change.changes, asked),
   }
+}
+
+/** Names of what has changed. What follows from a change is in the audit record; the caller hears of what he asked for. */
+export function changedOf(
+  core: Core,
+  changes: readonly AttributeChange[],
+  asked: readonly string[],
+): readonly string[] {
+  const isAsked = (name: string) => !core.catalogue.has(name) || name === 'password' || asked.includes(name)
+  return changes.map(({ attribute }) => attribute).filter(isAsked)
 }

@@ -6,7 +6,7 @@ import { GRANT_PARAMETERS, type GrantParameter, hasGrants, parseGrants } from '.
 import { checkPassword } from '../passwords/policy.ts'
 import { isPlainObject } from '../schema/validate.ts'
 import type { Account } from '../store.ts'
-import type { Extras } from './propose.ts'
+import type { Extras, UpdateRequest } from './propose.ts'
 import {
   canReach,
   checkAttributes,
@@ -32,7 +32,8 @@ export interface UpdateuserParameters extends Partial<Record<GrantParameter, unk
   readonly attributes?: unknown
 }
 
-interface Request {
+/** The operation, as it was asked for. */
+export interface UpdateuserRequest {
   readonly credentials: Credentials
   readonly context: Context
   readonly parameters: UpdateuserParameters
@@ -45,13 +46,18 @@ interface Request {
  *
  * @throws SsoError with an issue for each parameter that is wrong or not allowed, all of them at once
  */
-export async function updateuser(
+export function updateuser(core: Core, request: UpdateuserRequest): Promise<UpdateResult> {
+  return updateAccount(core, updateuserRequest(core, request))
+}
+
+/** The operation as a change of an account. */
+export function updateuserRequest(
   core: Core,
-  { credentials, context, parameters, faults = [] }: Request,
-): Promise<UpdateResult> {
+  { credentials, context, parameters, faults = [] }: UpdateuserRequest,
+): UpdateRequest {
   const sorted = sortAttributes(core, parameters, faults)
   const { uidAttribute } = core.config.updateuser
-  return updateAccount(core, {
+  return {
     operation: 'updateuser',
     credentials,
     context,
@@ -75,7 +81,7 @@ export async function updateuser(
       const mayChoose = mayChoosePassword(core, actor, rights)
       return { rights, extras: await readExtras(core, { rights, mayChoose }, target, sorted, context) }
     },
-  })
+  }
 }
 
 /** The parameters, taken apart. */
@@ -179,7 +185,7 @@ function forbidden(names: readonly string[], customNames: readonly string[]): Is
 }
 
 /** The issues of a check; an error without any becomes one about `attribute`, or goes on. */
-async function issuesOf(check: () => unknown, attribute?: string): Promise<Issue[]> {
+export async function issuesOf(check: () => unknown, attribute?: string): Promise<Issue[]> {
   try {
     await check()
     return []
