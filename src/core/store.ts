@@ -71,6 +71,13 @@ export interface Grants {
   readonly groups: readonly string[]
 }
 
+/** What an account holds beside its attributes. */
+export interface Holdings {
+  readonly grants: Grants
+  /** Custom attributes that have not expired, by name. */
+  readonly attributes: readonly CustomAttribute[]
+}
+
 /** Whose custom attributes are meant: those of an account, by its id, or of a session, by its hash. */
 export interface AttributeOwner {
   readonly kind: 'account' | 'session'
@@ -239,6 +246,14 @@ export interface Store extends Reads {
   readonly isVersioned: boolean
   /** Runs `work`, again if the database asks for it (deadlock, serialisation failure). */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>
+  /** Accounts that a search finds, in the order of their usernames: the first ones after one, null for the first of all. */
+  accountsAfter(filter: AccountFilter, username: string | null, limit: number): Promise<readonly Account[]>
+  /** Ids of accounts that a search finds, in an order of the database's: the first ones after one, null for the first. */
+  idsAfter(filter: AccountFilter, userId: string | null, limit: number): Promise<readonly string[]>
+  /** What each of many accounts holds, by its id. */
+  holdingsOf(userIds: readonly string[], now: Date): Promise<ReadonlyMap<string, Holdings>>
+  /** Names of custom attributes that some account has in clear. */
+  customNames(now: Date): Promise<readonly string[]>
   /** Notes that a session was used, outside any transaction: losing it costs its owner a login at worst. */
   touchSession(hash: string, now: Date): Promise<void>
   /** Appends records on their own, outside any transaction: for refusals. */

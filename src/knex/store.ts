@@ -12,6 +12,7 @@ import { integerRange, needsSample } from './column-types.ts'
 import { examine } from './doctor.ts'
 import { isTransient, translate } from './failures.ts'
 import { AccountFinder } from './finder.ts'
+import { HoldingStatements } from './holdings.ts'
 import { readHostTable, readIdCollation } from './host-table.ts'
 import type { HostTable } from './information.ts'
 import { hostColumn, hostLayout, type Layout, ownLayout, type UsersMapping } from './layout.ts'
@@ -106,6 +107,19 @@ export function buildStore(options: StoreOptions): Store & { readonly counters: 
         retried(() => seam.transaction((runner, native) => work(new TransactionOn(runner, open, options, native)))),
       ),
 
+    accountsAfter: (filter, username, limit) =>
+      guarded(async ({ search, accounts }) => {
+        const { statement, parameters } = search.after(filter, username, limit)
+        return (await seam.run(statement, parameters)).rows.map((row) => accounts.decode(row))
+      }),
+    idsAfter: (filter, userId, limit) =>
+      guarded(async ({ search }) => {
+        const { statement, parameters } = search.idsAfter(filter, userId, limit)
+        return (await seam.run(statement, parameters)).rows.map(([id]) => String(id))
+      }),
+    holdingsOf: (userIds, now) => guarded(({ holdings }) => holdings.of(seam, userIds, now)),
+    customNames: (now) => guarded(({ holdings }) => holdings.customNames(seam, now)),
+
     counters: buildCounters(seam, async () => (await opened()).throttle),
     outbox: buildOutbox(seam, opened),
   }
@@ -179,15 +193,19 @@ async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Ope
   await migrate(db, layout, catalogue, idCollation)
   const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
   const finder = new AccountFinder(db, accounts, options.emailIsUnique)
-  const search = new SearchStatements(db, layout, accounts)
+  const search = new SearchStatements(db, layout, accounts, finder)
   const own = new OwnStatements(db, layout)
+  const holdings = new HoldingStatements(db, layout, own.attributes.account)
   const resets = new ResetStatements(db, layout)
   const audit = new AuditStatements(db, layout)
   const outbox = outboxStatements(db, layout)
   const throttle = new ThrottleStatements(db, layout)
   // Before anything can be committed: what is then comes after the place of each.
   for (const name of options.sinks) await placeOf(seam, outbox, name)
-  return { open: { accounts, finder, search, own, resets, audit, outbox, throttle, layout }, readiness: { findings } }
+  return {
+    open: { accounts, finder, search, own, holdings, resets, audit, outbox, throttle, layout },
+    readiness: { findings },
+  }
 }
 
 /** The table with a value of each column in which only values say how the host writes them. */

@@ -17,6 +17,7 @@ import type { AccountStatements, Write } from './accounts.ts'
 import type { AuditStatements } from './audit-statements.ts'
 import { translate } from './failures.ts'
 import type { AccountFinder } from './finder.ts'
+import type { HoldingStatements } from './holdings.ts'
 import { type Layout, stamped } from './layout.ts'
 import type { OutboxStatements } from './outbox-statements.ts'
 import type { OwnStatements } from './own-statements.ts'
@@ -31,6 +32,7 @@ export interface Open {
   readonly finder: AccountFinder
   readonly search: SearchStatements
   readonly own: OwnStatements
+  readonly holdings: HoldingStatements
   readonly resets: ResetStatements
   readonly audit: AuditStatements
   readonly outbox: OutboxStatements
