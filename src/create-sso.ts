@@ -5,6 +5,7 @@ import { type AuditApi, buildAuditApi } from './core/audit/api.ts'
 import { buildRelay } from './core/audit/relay.ts'
 import { buildTrail } from './core/audit/trail.ts'
 import { buildBackground } from './core/background.ts'
+import { type BatchApi, buildBatchApi } from './core/batch/api.ts'
 import type { Core } from './core/core.ts'
 import { buildHooks } from './core/hooks.ts'
 import { argon2Hasher } from './core/passwords/hasher.ts'
@@ -57,6 +58,8 @@ export interface Sso<Attrs extends object = HostAttributes> extends Middleware {
   readonly session: SessionApi
   /** Custom attributes of accounts and sessions, as functions. */
   readonly attributes: AttributesApi
+  /** Many changes in one call, as functions. */
+  readonly batch: BatchApi
   /** The audit trail as a whole, as functions. */
   readonly audit: AuditApi
   /** Router of the Zato SSO dialect: `/user`, `/user/login` and the rest. */
@@ -170,6 +173,7 @@ export function createSso(options: Options): Sso {
     user: buildUserApi(core, config.edge.now),
     session: buildSessionApi(core, config.edge.now),
     attributes: buildAttributesApi(core, config.edge.now),
+    batch: buildBatchApi(core, config.edge.now),
     audit: buildAuditApi(core, store.outbox, config.edge.now),
     zato: zatoRouter(edge),
     updateuser: updateuserRouter(edge),

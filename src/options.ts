@@ -238,6 +238,17 @@ export interface Options<Attrs extends object = HostAttributes> {
      */
     readonly reauthMaxAge?: number | null
   }
+  /** Batches: `POST /updateuser/batch`, `POST /users/batch` of `rest`, and `sso.batch`. */
+  readonly batch?: {
+    /** Lines of a batch at most. Default 1000000. */
+    readonly maxLines?: number
+    /** Lines of an atomic batch at most: all of them are kept until the last one has come. Default 10000. */
+    readonly maxAtomicLines?: number
+    /** Bytes of a line at most; a longer one is a line with an error. Default 102400. */
+    readonly maxLineBytes?: number
+    /** Seconds that a batch may take; what is done by then stays done. Default 3600. */
+    readonly maxSeconds?: number
+  }
   /** The OpenAPI document. */
   readonly openapi?: {
     /** Where the routers are mounted, for instance `/account`; the document has those that are named. Default none. */

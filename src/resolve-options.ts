@@ -55,6 +55,7 @@ export function resolveOptions(options: Options): Config {
     totp,
     inform,
     rest,
+    batch,
   } = options
   const defaultApp = options.defaultApp ?? apps[0] ?? ''
   const attributeMap = { digdashMail: 'email', mustChangePassword: 'password_must_change', ...updateuser?.attributes }
@@ -122,6 +123,11 @@ export function resolveOptions(options: Options): Config {
         protectedAttributes: updateuser?.protectedAttributes ?? [],
         permissions: updateuser?.permissions ?? {},
       },
+      batch: {
+        maxLines: batch?.maxLines ?? 1_000_000,
+        maxAtomicLines: batch?.maxAtomicLines ?? 10_000,
+        maxSeconds: batch?.maxSeconds ?? 3600,
+      },
       catalogues: {
         roles: options.grants?.roles ?? null,
         acls: options.grants?.acls ?? null,
@@ -134,6 +140,7 @@ export function resolveOptions(options: Options): Config {
       trustedOrigins: options.trustedOrigins ?? [],
       requiresIfMatch: rest?.requireIfMatch ?? false,
       bodyLimit: options.bodyLimit ?? 102_400,
+      lineLimit: batch?.maxLineBytes ?? 102_400,
       correlationId: options.correlationId ?? null,
       updateuserMethods: updateuser?.methods ?? ['GET', 'POST'],
       openapi: {

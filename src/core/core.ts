@@ -114,6 +114,14 @@ export interface CoreConfig {
     /** ACLs that let their holders change others. */
     readonly permissions: Readonly<Partial<Record<Permission, string>>>
   }
+  readonly batch: {
+    /** Lines of a batch at most. */
+    readonly maxLines: number
+    /** Lines of an atomic batch at most. */
+    readonly maxAtomicLines: number
+    /** Seconds that a batch may take. */
+    readonly maxSeconds: number
+  }
   readonly catalogues: {
     /** Ids that may be granted; null for any. */
     readonly roles: IdCatalogue

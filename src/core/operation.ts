@@ -24,7 +24,7 @@ export async function attempted<T>(
   try {
     return await work(attempt)
   } catch (thrown) {
-    const error = thrown instanceof StoreConflict ? conflictError(thrown) : thrown
+    const error = domainError(thrown)
     try {
       await core.trail.refuse({ operation, context, ...attempt }, error)
     } catch (fault) {
@@ -53,6 +53,11 @@ export async function refusedAtTheDoor<T>(
     const app = core.config.apps.find((name) => name === context.app) ?? null
     return attempted(core, operation, { ...context, app }, () => Promise.reject(error))
   }
+}
+
+/** What the database has refused, in terms of the domain; any other error as it is. */
+export function domainError(thrown: unknown): unknown {
+  return thrown instanceof StoreConflict ? conflictError(thrown) : thrown
 }
 
 /** The duplicate-key error of a race reads as the check before it would have (unique clashes: the index decides). */

@@ -175,6 +175,8 @@ export interface Transaction extends Reads {
   lockSuperUsers(): Promise<void>
   /** Writes only `columns`. False if the account is no longer the one that was read (own table, `version`). */
   updateAccount(account: Account, columns: Columns): Promise<boolean>
+  /** As `updateAccount`, of many accounts that are locked, each once, in few statements. */
+  updateAccounts(updates: readonly { readonly account: Account; readonly columns: Columns }[]): Promise<void>
   /** Returns the new account's id. */
   insertAccount(values: Columns): Promise<string>
   deleteAccount(userId: string): Promise<void>

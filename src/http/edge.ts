@@ -34,6 +34,8 @@ export interface EdgeConfig {
   readonly requiresIfMatch: boolean
   /** Bytes of a request body. */
   readonly bodyLimit: number
+  /** Bytes of a line of a batch. */
+  readonly lineLimit: number
   readonly correlationId: ((req: Request) => string | undefined) | null
   readonly updateuserMethods: readonly ('GET' | 'POST')[]
   /** What the OpenAPI document says of itself, and the paths that it describes. */

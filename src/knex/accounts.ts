@@ -94,7 +94,7 @@ export class AccountStatements {
 
   /** Statements, with their values, that write changed columns: of the accounts' table and of the side table. */
   writes(account: Account, columns: Columns, now: Date): { users: Write | null; side: Write | null } {
-    const { users, side } = this.#split(columns, account.extra)
+    const { users, side } = this.split(columns, account.extra)
     const key = { id: account.values.user_id }
     if (this.layout.side === null) {
       const values = { ...users, row_version: (account.version ?? 0) + 1 }
@@ -123,7 +123,7 @@ export class AccountStatements {
 
   /** Statements that insert an account; the side row needs the id, which the database may have made. */
   inserts(values: Columns, raw: Columns, id: string | null): { users: Write; side: (id: string) => Write | null } {
-    const { users, side } = this.#split({ ...this.#fallbacks(), ...values }, {})
+    const { users, side } = this.split({ ...this.#fallbacks(), ...values }, {})
     const row = { ...raw, ...users, ...(id === null ? {} : { [this.layout.idColumn]: id }) }
     const insert = (names: readonly string[], bind: Bind) =>
       this.#db(this.layout.users).insert(this.#assigned(names, bind))
@@ -172,7 +172,7 @@ export class AccountStatements {
   }
 
   /** Column values by table, encoded, with the shadow columns that follow. */
-  #split(columns: Columns, extra: Readonly<Record<string, unknown>>) {
+  split(columns: Columns, extra: Readonly<Record<string, unknown>>) {
     const users: Record<string, unknown> = {}
     const side: Record<string, unknown> = {}
     const loose: Record<string, unknown> = {}
@@ -212,12 +212,12 @@ export class AccountStatements {
   }
 
   #assigned(names: readonly string[], bind: Bind): Record<string, never> {
-    return Object.fromEntries(
-      names.map((name) => {
-        const value = bind(`c:${name}`)
-        return [name, this.#zoned.has(name) ? (this.#db.raw('FROM_UNIXTIME(?)', [value]) as never) : value]
-      }),
-    )
+    return Object.fromEntries(names.map((name) => [name, this.written(name, bind(`c:${name}`))]))
+  }
+
+  /** A value as it is written to a column of the accounts' table. */
+  written(column: string, value: never): never {
+    return this.#zoned.has(column) ? (this.#db.raw('FROM_UNIXTIME(?)', [value]) as never) : value
   }
 
   /** One statement for each set of columns; there are few in practice, and a cap where there are not. */

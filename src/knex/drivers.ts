@@ -76,10 +76,10 @@ function postgres(): Driver {
   }
 
   return {
-    async execute(connection, { compiled }, parameters) {
+    async execute(connection, { compiled, isPlannedAnew }, parameters) {
       const query = () =>
         (connection as PgConnection).query({
-          name: nameOf(compiled),
+          ...(isPlannedAnew ? {} : { name: nameOf(compiled) }),
           text: compiled.sql,
           values: bound(compiled, parameters),
           rowMode: 'array',

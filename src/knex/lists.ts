@@ -42,7 +42,7 @@ export class Listed {
     let statement = this.#statements.get(length)
     if (!statement) {
       const list = (bind: Bind) => Array.from({ length }, (_, index) => bind(nameOf(index)))
-      statement = prepare((bind) => this.#build(list(bind), bind))
+      statement = prepare((bind) => this.#build(list(bind), bind), { isPlannedAnew: true })
       this.#statements.set(length, statement)
     }
     return statement

@@ -23,6 +23,11 @@ export interface Compiled {
 export interface Statement {
   readonly compiled: Compiled
   readonly build: Build
+  /**
+   * Whether the database plans it for each run. A plan for a long list that was made when the table was small would read
+   * all of the table ever after, and costs little beside the list.
+   */
+  readonly isPlannedAnew: boolean
 }
 
 /** A connection of Knex's pool, as the driver made it. */
@@ -42,7 +47,10 @@ const FIRST_INTEGER_MARK = 9_000_000_000_000_000
  * Compiles a query. Building, hooks and transactions of Knex cost more than the databases do, so the request path must
  * not pay for them again.
  */
-export function prepare(build: Build): Statement {
+export function prepare(
+  build: Build,
+  { isPlannedAnew = false }: Partial<Pick<Statement, 'isPlannedAnew'>> = {},
+): Statement {
   const integers: string[] = []
   const query = build(
     (name) => `${MARK}${name}` as never,
@@ -55,7 +63,7 @@ export function prepare(build: Build): Statement {
     const isMark = typeof value === 'string' && value.startsWith(MARK)
     return isMark ? { parameter: value.slice(MARK.length) } : { constant: value }
   })
-  return { compiled: { sql, slots }, build }
+  return { compiled: { sql, slots }, build, isPlannedAnew }
 }
 
 /** Values in the order of a compiled statement's placeholders. A parameter without a value is a programming error. */

@@ -25,6 +25,7 @@ import { ResetStatements } from './reset-statements.ts'
 import { Seam } from './seam.ts'
 import { SearchStatements } from './search.ts'
 import { shadowFindings } from './shadows.ts'
+import { SharedWrites } from './shared-writes.ts'
 import type { Runner } from './statements.ts'
 import { ThrottleStatements } from './throttle-statements.ts'
 import { type InsertOptions, type Open, TransactionOn } from './transaction.ts'
@@ -193,6 +194,7 @@ async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Ope
   await migrate(db, layout, catalogue, idCollation)
   const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
   const finder = new AccountFinder(db, accounts, options.emailIsUnique)
+  const shared = new SharedWrites(db, accounts)
   const search = new SearchStatements(db, layout, accounts, finder)
   const own = new OwnStatements(db, layout)
   const holdings = new HoldingStatements(db, layout, own.attributes.account)
@@ -203,7 +205,7 @@ async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Ope
   // Before anything can be committed: what is then comes after the place of each.
   for (const name of options.sinks) await placeOf(seam, outbox, name)
   return {
-    open: { accounts, finder, search, own, holdings, resets, audit, outbox, throttle, layout },
+    open: { accounts, finder, shared, search, own, holdings, resets, audit, outbox, throttle, layout },
     readiness: { findings },
   }
 }

@@ -23,6 +23,7 @@ import type { OutboxStatements } from './outbox-statements.ts'
 import type { OwnStatements } from './own-statements.ts'
 import type { ResetStatements } from './reset-statements.ts'
 import type { SearchStatements } from './search.ts'
+import type { AccountUpdate, SharedWrites } from './shared-writes.ts'
 import type { Runner, Statement } from './statements.ts'
 import type { ThrottleStatements } from './throttle-statements.ts'
 
@@ -30,6 +31,7 @@ import type { ThrottleStatements } from './throttle-statements.ts'
 export interface Open {
   readonly accounts: AccountStatements
   readonly finder: AccountFinder
+  readonly shared: SharedWrites
   readonly search: SearchStatements
   readonly own: OwnStatements
   readonly holdings: HoldingStatements
@@ -137,13 +139,19 @@ export class TransactionOn implements Transaction {
     return true
   }
 
+  updateAccounts(updates: readonly AccountUpdate[]) {
+    return this.#open.shared.run(this.#runner, updates, this.#options.now())
+  }
+
   async insertAccount(values: Columns) {
     const { accounts, layout } = this.#open
     const { defaults, now } = this.#options
     const given = layout.side === null ? {} : typeof defaults === 'function' ? defaults(values) : defaults
     const raw = { ...stamped(layout.stamps.created, now()), ...given }
-    const { users, side } = accounts.inserts(values, raw, this.#newId())
+    const id = this.#newId()
+    const { users, side } = accounts.inserts(values, raw, id)
     await this.#runner.run(users.statement, users.parameters)
+    if (id !== null && layout.side === null) return id
     const [account] = await this.findAccountsBy('username', values['username'] as string)
     if (!account) throw new Error('the account that was inserted is not there')
     await this.#write(side(account.values.user_id))

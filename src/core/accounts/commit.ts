@@ -55,8 +55,7 @@ function tryCommit(
       : proof.actor
     // After that: whose own account has just been deleted has no session any more, and is told so.
     if (!account) throw new SsoError('user_unknown')
-    const append = (record: AuditRecord) => transaction.appendAudit(record)
-    return apply(core, request, proposal, { transaction, account, actor, append })
+    return apply(core, request, proposal, { ...writingIn(transaction), account, actor })
   })
 }
 
@@ -67,8 +66,19 @@ export interface Writing {
   readonly account: Account
   /** Who asks, as he is now. */
   readonly actor: Actor
-  /** Takes the audit record, which is to be written in the transaction. */
+  /** Writes changed columns, at once or before the transaction ends. False if the account is another by now. */
+  readonly update: (account: Account, columns: Columns) => Promise<boolean> | boolean
+  /** Takes the audit record, which is written at once or before the transaction ends. */
   readonly append: (record: AuditRecord) => Promise<void> | void
+}
+
+/** Everything is written at once. */
+export function writingIn(transaction: Transaction): Pick<Writing, 'transaction' | 'update' | 'append'> {
+  return {
+    transaction,
+    update: (account, columns) => transaction.updateAccount(account, columns),
+    append: (record) => transaction.appendAudit(record),
+  }
 }
 
 /** Writes what was proposed in a transaction. Null if the account is not the one that was read, any more. */
@@ -76,7 +86,7 @@ export async function apply(
   core: Core,
   request: UpdateRequest,
   { proof, target, columns: wanted, merges, extras, precondition, provedBy }: Proposal,
-  { transaction, account, actor, append }: Writing,
+  { transaction, account, actor, update, append }: Writing,
 ): Promise<Committed | null> {
   const { operation, context, demands = {} } = request
   // Rights that were lost since the proposal was made (ASVS 8.3.2). Delegated ones rest on ACLs read just before.
@@ -91,7 +101,7 @@ export async function apply(
   const latest = { ...wanted, ...remerged(core, account, target, merges) }
   const columns = columnsOf(core, before, latest, actor, context, extras.totpCode)
   if (Object.keys(columns).length > 0) {
-    const isWritten = await transaction.updateAccount(account, encodeSecrets(core, columns))
+    const isWritten = await update(account, encodeSecrets(core, columns))
     if (!isWritten) return null
   }
   const keepsCurrent = await revokeSessions(core, transaction, account, actor, columns)

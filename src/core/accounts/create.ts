@@ -15,7 +15,7 @@ import { randomPassword } from '../sessions/tokens.ts'
 import type { Columns } from '../store.ts'
 import { newTotpKey } from '../totp/codes.ts'
 import { totpColumns } from '../totp/enrolment.ts'
-import { applyExtras, type Committed, type Writing } from './commit.ts'
+import { applyExtras, type Committed, type Writing, writingIn } from './commit.ts'
 import { type Demands, inTransaction, tagOfUser } from './demands.ts'
 import type { Extras } from './propose.ts'
 import { mayChoosePassword, passwordForbidden } from './rights.ts'
@@ -32,6 +32,8 @@ export interface CreateRequest {
   readonly autoApprove: boolean
   /** Code of the `totp_key` among the attributes, which it proves; null or absent for none. */
   readonly totpCode?: string | null
+  /** Hash of a password that nobody knows, for an account without one. Default: one is made. */
+  readonly unknownHash?: () => Promise<string>
   /** Grants and custom attributes of the account, checked already. Default none. */
   readonly extras?: Pick<Extras, 'grants' | 'custom'>
   readonly demands?: Demands
@@ -64,7 +66,7 @@ export function createAccount(core: Core, request: CreateRequest): Promise<Creat
     const { actor } = await authenticate(core, credentials, context, attempt)
     const proposal = await proposeAccount(core, request, actor)
     const { change, after } = await inTransaction(core, demands, (transaction) =>
-      insertProposed(core, proposal, { transaction, append: (record) => transaction.appendAudit(record) }),
+      insertProposed(core, proposal, writingIn(transaction)),
     )
     if (!demands.isDryRun) {
       core.trail.committed()
@@ -176,7 +178,7 @@ function withNames({ catalogue, validator }: Core, values: Values): Values {
 
 async function initialColumns(
   core: Core,
-  { operation, context, autoApprove, totpCode = null }: CreateRequest,
+  { operation, context, autoApprove, totpCode = null, unknownHash }: CreateRequest,
   actor: Actor,
   values: Values,
   given: string | null,
@@ -186,10 +188,13 @@ async function initialColumns(
   const totp = totpColumns(core, { before, wanted: values, columns, code: totpCode, now: context.now })
   if (given !== null) await checkPassword(core.config.password, given, values as unknown as StoredUser)
 
+  const makeHash = () => core.hasher.hash(given ?? randomPassword())
+  const hash = given === null && unknownHash ? await unknownHash() : await makeHash()
+
   const isApproved = autoApprove || !core.config.signUp.approvalNeeded
   const by = actor.userId ?? actor.name
   return {
-    ...(await passwordColumns(core, given ?? randomPassword(), context.now)),
+    ...passwordColumns(core, hash, context.now),
     sign_up_status: 'final',
     sign_up_time: context.now,
     approval_status: isApproved ? 'approved' : 'before_decision',

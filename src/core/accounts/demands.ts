@@ -14,7 +14,11 @@ export interface Demands {
   /** Everything but the commit: hooks, constraints and audit included, then a rollback. */
   readonly isDryRun?: boolean
   /** Attributes marked `reauth` need a fresh proof; the actor's password, if he sent it, is one. */
-  readonly reauth?: { readonly password: string | null }
+  readonly reauth?: {
+    readonly password: string | null
+    /** When a proof must have been fresh. Default: the time of the request. */
+    readonly asOf?: Date
+  }
   /** Values of JSON attributes are merge patches (RFC 7396), not whole values. */
   readonly merges?: boolean
   /** Looks at what has been written, in the transaction; it may run again. */
@@ -70,7 +74,8 @@ export async function checkReauth(
   }
   const { maxAgeSeconds } = core.config.reauth
   if (maxAgeSeconds === null) return
-  const age = authenticatedAt === null ? Number.POSITIVE_INFINITY : context.now.getTime() - authenticatedAt.getTime()
+  const asOf = reauth.asOf ?? context.now
+  const age = authenticatedAt === null ? Number.POSITIVE_INFINITY : asOf.getTime() - authenticatedAt.getTime()
   // A proof from a time that is yet to come is of a clock that has stepped back: nobody knows how old it is.
   if (Math.abs(age) > maxAgeSeconds * 1000) throw new SsoError('reauth_required')
 }

@@ -198,7 +198,7 @@ async function checkUnique(core: Core, values: Values, target: Account): Promise
 async function newPassword(core: Core, { password }: Extras, target: Account, values: Values, { now }: Context) {
   if (!password) return {}
   await checkPassword(core.config.password, password.password, { ...target.values, ...values })
-  const columns = await passwordColumns(core, password.password, now, password.expiryDays)
+  const columns = passwordColumns(core, await core.hasher.hash(password.password), now, password.expiryDays)
   return password.settlesMustChange ? { ...columns, password_must_change: false } : columns
 }
 

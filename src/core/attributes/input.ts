@@ -45,11 +45,16 @@ export function readEdits(mode: CustomEdit['mode'], input: Readonly<Record<strin
   return edits
 }
 
-/** Values by name, null removing an attribute, as edits. @throws SsoError `input_invalid` */
-export function readMerge(data: unknown): CustomEdits {
+/**
+ * Values by name, null removing an attribute, as edits.
+ *
+ * @param at JSON Pointer to the object of values
+ * @throws SsoError `input_invalid`
+ */
+export function readMerge(data: unknown, at = ''): CustomEdits {
   if (!isPlainObject(data)) throw invalid('The data must be an object of values by name.')
   const entries = listOf(Object.entries(data)) as [string, unknown][]
-  return mergeEdits(entries, (name) => issue(name, 'input_invalid').pointer, 'merge')
+  return mergeEdits(entries, (name) => at + issue(name, 'input_invalid').pointer, 'merge')
 }
 
 /** Removal of one or several, as edits. @throws SsoError `input_invalid` */

@@ -10,22 +10,33 @@ export interface AuditTrail {
   readonly committed: () => void
   /** Records that an attempt failed, outside the transaction that was rolled back (ASVS 16.3.1-16.3.3). */
   readonly refuse: (occasion: Occasion, error: unknown) => Promise<void>
+  /** As `refuse`, of many attempts in few statements. */
+  readonly refuseAll: (refusals: readonly Refusal[]) => Promise<void>
+}
+
+/** An attempt that failed. */
+export interface Refusal {
+  readonly occasion: Occasion
+  readonly error: unknown
 }
 
 /** The trail in the database, with the relay at its other end. */
 export function buildTrail(
-  store: Pick<Store, 'appendAudit'>,
+  store: Pick<Store, 'appendAudits'>,
   relay: Pick<Relay, 'wake'>,
   hooks: HookRunner,
 ): AuditTrail {
+  const refuseAll = async (refusals: readonly Refusal[]) => {
+    const records = refusals.map(({ occasion, error }) => refusalOf(occasion, error))
+    await store.appendAudits(records)
+    relay.wake()
+    for (const [index, { occasion, error }] of refusals.entries()) {
+      if (error instanceof SsoError && records[index]?.outcome === 'denied') await hooks.denied(occasion, error)
+    }
+  }
   return {
     committed: relay.wake,
-
-    async refuse(occasion, error) {
-      const record = refusalOf(occasion, error)
-      await store.appendAudit(record)
-      relay.wake()
-      if (error instanceof SsoError && record.outcome === 'denied') await hooks.denied(occasion, error)
-    },
+    refuse: (occasion, error) => refuseAll([{ occasion, error }]),
+    refuseAll,
   }
 }

@@ -163,7 +163,10 @@ async function renewed(core: Core, account: Account, { newPassword, context }: L
     // The error must never be dropped, or the login would succeed with the old password (contract section 12.1).
     throw core.config.inform.passwordInvalid || !(error instanceof SsoError) ? error : new SsoError('not_allowed')
   }
-  return { ...(await passwordColumns(core, newPassword ?? '', context.now)), password_must_change: false }
+  return {
+    ...passwordColumns(core, await core.hasher.hash(newPassword ?? ''), context.now),
+    password_must_change: false,
+  }
 }
 
 /** Whether the password that was verified is the account's to this moment; another login may have re-hashed it. */

@@ -1,10 +1,10 @@
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import type { Request, Response } from 'express'
 import restSchema from '#schemas/rest.json' with { type: 'json' }
+import { faultsOf } from '../../core/schema/faults.ts'
 import { isPrototypeName } from '../../core/schema/text.ts'
-import { wording } from '../../core/schema/validate.ts'
-import { type Issue, issue, issuesError, SsoError } from '../../errors.ts'
+import { SsoError } from '../../errors.ts'
 import { type BodyReader, jsonObject, mediaType } from '../body.ts'
 
 /** Names of request bodies in `schemas/rest.json`. */
@@ -73,20 +73,4 @@ export function queryParser(properties: QuerySchema) {
     if (banned.length > 0 || !validate(query)) throw faultsOf(validate.errors ?? [])
     return query as Query
   }
-}
-
-function faultsOf(errors: readonly ErrorObject[]): SsoError {
-  const [first, ...others] = errors.map(faultOf)
-  return first ? issuesError([first, ...others]) : new SsoError('input_invalid')
-}
-
-function faultOf(error: ErrorObject): Issue {
-  const { keyword, params, instancePath } = error
-  const member: unknown = params['missingProperty'] ?? params['additionalProperty']
-  const name = typeof member === 'string' ? member : (instancePath.split('/').at(-1) ?? '')
-  const own = issue(name, 'input_invalid').pointer
-  const pointer = typeof member === 'string' ? `${instancePath}${own}` : instancePath
-  if (keyword === 'required') return issue(name, 'input_missing', 'The member is missing.', pointer)
-  if (keyword === 'additionalProperties') return issue(name, 'attribute_unknown', 'There is no such member.', pointer)
-  return issue(name, 'input_invalid', wording(error), pointer)
 }
