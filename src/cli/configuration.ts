@@ -9,6 +9,13 @@ import type { Io } from './io.ts'
 
 const FILES = ['js', 'mjs', 'cjs'].map((ending) => `express-sso-users.config.${ending}`)
 
+/** Options that were found. */
+export interface Found {
+  readonly options: Options
+  /** Whether there is nothing but a database. */
+  readonly isDefault: boolean
+}
+
 /**
  * The options of `createSso`: from the file of `--config`; or the default ones, for the database of `--database-url`; or
  * from the file in the working directory; or for the database that the environment names. A file without `db` is about the
@@ -20,24 +27,24 @@ export async function findOptions(
   { config, databaseUrl }: GlobalOptions,
   { cwd, env }: Io,
   { makesFile = false }: ConnectTerms,
-): Promise<Options> {
+): Promise<Found> {
   const open = (url: string) => openDatabase(url, cwd, makesFile)
   const found = FILES.map((name) => resolve(cwd, name)).find((path) => existsSync(path))
   const path = config !== undefined ? resolve(cwd, config) : databaseUrl === undefined ? found : undefined
   const url = databaseUrl ?? (env['DATABASE_URL'] || undefined)
 
   if (path === undefined) {
-    if (url !== undefined) return { db: await open(url) }
+    if (url !== undefined) return { options: { db: await open(url) }, isDefault: true }
     throw usageError(
       `There is nothing to work on. Name a module with the options of createSso with --config, or call one ${FILES[0]}; or name a database with --database-url or DATABASE_URL.`,
     )
   }
   const options = await load(path)
   if (options.db === undefined) {
-    if (url !== undefined) return { ...options, db: await open(url) }
+    if (url !== undefined) return { options: { ...options, db: await open(url) }, isDefault: false }
     throw usageError(`${path} exports no db, and neither --database-url nor DATABASE_URL names a database.`)
   }
-  if (databaseUrl === undefined) return options
+  if (databaseUrl === undefined) return { options, isDefault: false }
   await options.db.destroy()
   throw usageError(`${path} exports its own db: leave out --database-url.`)
 }

@@ -3,6 +3,7 @@ import type { CodeActor } from '../core/callers.ts'
 import { createSso, type Sso } from '../create-sso.ts'
 import type { Options } from '../options.ts'
 import { findOptions } from './configuration.ts'
+import { usageError } from './failures.ts'
 import type { Io } from './io.ts'
 import { print } from './output.ts'
 
@@ -43,10 +44,11 @@ export async function withSso<T>(
   work: (connected: Connected) => Promise<T>,
   terms: ConnectTerms = {},
 ): Promise<T> {
-  const options = await findOptions(globals, io, terms)
+  const { options, isDefault } = await findOptions(globals, io, terms)
   try {
     const sso = createSso({ ...options, audit: { ...options.audit, relay: false }, logger: loggerOf(options, io) })
     try {
+      if (isDefault) await checkDefaults(sso)
       return await work({ sso, db: options.db, actor: { via: 'code', name: actorName(io) } })
     } finally {
       await sso.close()
@@ -54,6 +56,16 @@ export async function withSso<T>(
   } finally {
     await options.db.destroy()
   }
+}
+
+/** Accounts that are in a table of the host's would not be found, and new ones made where nobody looks. @throws CliError */
+async function checkDefaults(sso: Sso): Promise<void> {
+  const { findings, pending } = await sso.doctor()
+  const others = findings.some(({ column, table }) => column === '*' && table.endsWith('migrations'))
+  if (!others || !pending.includes('user_001')) return
+  throw usageError(
+    'The tables of this database were made with other options, for accounts in a table of yours: name the module that exports them with --config.',
+  )
 }
 
 /** Who does it, for the audit trail. */

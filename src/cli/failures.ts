@@ -64,12 +64,17 @@ export interface Failure {
 /** How an error is told; passwords in URLs are not. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof CliError) return told(error.exitCode, error.code, error.message)
-  if (error instanceof CommanderError) return told(EXIT.usage, 'usage', error.message.replace(/^error: /, ''))
+  if (error instanceof CommanderError) return told(EXIT.usage, 'usage', withoutValues(error.message))
   if (error instanceof SsoError) return { ...told(exitOf(error), error.code, error.message), issues: error.issues }
   // Where a name has several addresses, Node tells of each.
   const [first = error] = error instanceof AggregateError ? error.errors : []
   const { code, message } = (first ?? {}) as { code?: unknown; message?: unknown }
   return told(EXIT.failed, typeof code === 'string' ? code : 'failed', String(message || code || first))
+}
+
+/** An option that is none may have been meant for a secret. */
+function withoutValues(message: string): string {
+  return message.replace(/^error: /, '').replace(/^(unknown option '[^=']+)=[^']*/, '$1')
 }
 
 function told(exitCode: ExitCode, code: string, message: string): Failure {

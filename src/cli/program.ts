@@ -1,12 +1,35 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { onOneLine } from '../audit/one-line.ts'
+import { registerAudit } from './commands/audit.ts'
+import { registerChangePassword } from './commands/change-password.ts'
+import { registerCreateSuperUser } from './commands/create-super-user.ts'
+import { registerCreateUser } from './commands/create-user.ts'
+import { registerDeleteUser } from './commands/delete-user.ts'
+import { registerDoctor } from './commands/doctor.ts'
+import { registerEndSessions } from './commands/end-sessions.ts'
+import { registerLock, registerUnlock } from './commands/lock.ts'
 import { registerMigrate } from './commands/migrate.ts'
+import { registerOpenapi } from './commands/openapi.ts'
+import { registerResetTotpKey } from './commands/reset-totp-key.ts'
 import { Ended, EXIT, type ExitCode, failureOf } from './failures.ts'
 import type { Io } from './io.ts'
 import { print, printable } from './output.ts'
 
-const COMMANDS = [registerMigrate]
+const COMMANDS = [
+  registerMigrate,
+  registerDoctor,
+  registerCreateSuperUser,
+  registerCreateUser,
+  registerDeleteUser,
+  registerLock,
+  registerUnlock,
+  registerChangePassword,
+  registerResetTotpKey,
+  registerEndSessions,
+  registerAudit,
+  registerOpenapi,
+]
 
 const EXIT_CODES = `
 Exit codes:

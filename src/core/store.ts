@@ -220,11 +220,11 @@ export interface Transaction extends Reads {
 /** Single authorisations and groups of them. */
 export type AclKind = 'acl' | 'group'
 
-/** Something that stands out in the host's table. */
+/** Something that stands out in the host's table, or in one of the package's. */
 export interface Finding {
   /** `error` keeps the package from starting, `notice` does not; `hint` is about speed alone, and is not logged. */
   readonly severity: 'error' | 'notice' | 'hint'
-  /** The host's table. */
+  /** The table. */
   readonly table: string
   /** Its column; `*` for the table as a whole. */
   readonly column: string
@@ -240,10 +240,20 @@ export interface Readiness {
   readonly findings: readonly Finding[]
 }
 
+/** What `doctor()` found. */
+export interface Diagnosis {
+  /** All that stands out, also what keeps the package from starting. */
+  readonly findings: readonly Finding[]
+  /** What `ready()` would make: the names of its steps, in order, as `sso_migrations` will have them. */
+  readonly pending: readonly string[]
+}
+
 /** The port through which the core reaches a database. */
 export interface Store extends Reads {
   /** Migrates the package's own tables and examines the host's. @throws SsoError `table_unfit` */
   ready(): Promise<Readiness>
+  /** As `ready`, without making or refusing anything. */
+  examine(): Promise<Diagnosis>
   /** True where a row carries its version, so that an update need not lock it first. */
   readonly isVersioned: boolean
   /** Runs `work`, again if the database asks for it (deadlock, serialisation failure). */

@@ -17,7 +17,6 @@ import type { AccountStatements, Write } from './accounts.ts'
 import type { AuditStatements } from './audit-statements.ts'
 import { translate } from './failures.ts'
 import type { AccountFinder } from './finder.ts'
-import type { HoldingStatements } from './holdings.ts'
 import { type Layout, stamped } from './layout.ts'
 import type { OutboxStatements } from './outbox-statements.ts'
 import type { OwnStatements } from './own-statements.ts'
@@ -34,7 +33,6 @@ export interface Open {
   readonly shared: SharedWrites
   readonly search: SearchStatements
   readonly own: OwnStatements
-  readonly holdings: HoldingStatements
   readonly resets: ResetStatements
   readonly audit: AuditStatements
   readonly outbox: OutboxStatements

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { type GlobalOptions, withSso } from '../connect.ts'
+import { onSso } from '../command.ts'
+import { findingLines } from '../findings.ts'
 import { examples } from '../help.ts'
 import type { Io } from '../io.ts'
-import { outputOf } from '../output.ts'
 
 /** Makes the package's tables. */
 export function registerMigrate(program: Command, io: Io): void {
@@ -10,17 +10,16 @@ export function registerMigrate(program: Command, io: Io): void {
     .command('migrate')
     .description("Makes the package's tables that are missing, and says what stands out in yours.")
     .addHelpText('after', examples('migrate', 'migrate --database-url sqlite:accounts.sqlite'))
-    .action(async (_options: object, command: Command) => {
-      const globals = command.optsWithGlobals<GlobalOptions>()
-      const output = outputOf(globals, io)
-      await withSso(
-        globals,
+    .action(
+      onSso(
         io,
-        async ({ sso }) => {
+        async ({ sso, output }) => {
+          const { pending: made } = await sso.doctor()
           const { findings } = await sso.ready()
-          await output.result({ findings }, [])
+          const lines = made.length > 0 ? made.map((step) => `Made ${step}.`) : ['There was nothing to make.']
+          await output.result({ made, findings }, [...lines, ...findings.flatMap(findingLines)])
         },
         { makesFile: true },
-      )
-    })
+      ),
+    )
 }
