@@ -19,9 +19,9 @@ const io: Io = {
   },
 }
 
-function interrupt(): void {
-  if (interrupts.signal.aborted) process.exit(EXIT.interrupted)
-  interrupts.abort()
+function interrupt(signal: NodeJS.Signals): void {
+  if (interrupts.signal.aborted) process.exit(signal === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted)
+  interrupts.abort(signal)
 }
 
 /** A user without a name is one of a container: his number will do. */

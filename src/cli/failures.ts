@@ -17,6 +17,8 @@ export const EXIT = {
   stopped: 5,
   /** Ctrl-C. */
   interrupted: 130,
+  /** SIGTERM. */
+  terminated: 143,
 } as const
 
 /** One of `EXIT`. */

@@ -18,7 +18,8 @@ export interface Io {
   /** The operating system's user, for the audit trail. */
   readonly userName: string
   /**
-   * For a command that ends by itself when it is interrupted: from now on Ctrl-C and SIGTERM abort this signal, and only a
+   * For a command that ends by itself when it is interrupted: from now on Ctrl-C and SIGTERM abort this signal, their name
+   * being the reason, and only a
    * second one ends the process. A command that never asks for it is ended by the first one.
    */
   readonly takeInterrupts: () => AbortSignal

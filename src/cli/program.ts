@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { onOneLine } from '../audit/one-line.ts'
+import { registerApply } from './commands/apply.ts'
 import { registerAudit } from './commands/audit.ts'
 import { registerChangePassword } from './commands/change-password.ts'
 import { registerCreateSuperUser } from './commands/create-super-user.ts'
@@ -8,6 +9,7 @@ import { registerCreateUser } from './commands/create-user.ts'
 import { registerDeleteUser } from './commands/delete-user.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerEndSessions } from './commands/end-sessions.ts'
+import { registerExport } from './commands/export.ts'
 import { registerLock, registerUnlock } from './commands/lock.ts'
 import { registerMigrate } from './commands/migrate.ts'
 import { registerOpenapi } from './commands/openapi.ts'
@@ -27,6 +29,8 @@ const COMMANDS = [
   registerChangePassword,
   registerResetTotpKey,
   registerEndSessions,
+  registerApply,
+  registerExport,
   registerAudit,
   registerOpenapi,
 ]
@@ -39,7 +43,7 @@ Exit codes:
   3    refused: no such user, a password that is not accepted, a username that is taken ...
   4    there are findings
   5    stopped before the end, and can go on from there
-  130  interrupted by Ctrl-C`
+  130  interrupted by Ctrl-C; 143 by SIGTERM`
 
 /** The program with every command. */
 export function buildProgram(io: Io): Command {

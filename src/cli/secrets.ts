@@ -54,7 +54,8 @@ export async function confirm(question: string, isSure: boolean, io: Io): Promis
   if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('refused', 'not_confirmed', 'Nothing was done.')
 }
 
-async function ask(prompt: string, { stdin, stderr }: Io, silent: boolean): Promise<string> {
+/** What is typed, unseen if it is silent. @throws CliError for Ctrl-C */
+export async function ask(prompt: string, { stdin, stderr }: Io, silent: boolean): Promise<string> {
   try {
     return await read({ prompt, input: stdin, output: stderr, silent, terminal: true })
   } catch (error) {
@@ -65,7 +66,8 @@ async function ask(prompt: string, { stdin, stderr }: Io, silent: boolean): Prom
   }
 }
 
-async function firstLine({ stdin }: Io): Promise<string> {
+/** A secret from the first line of stdin. @throws CliError where it is empty */
+export async function firstLine({ stdin }: Io): Promise<string> {
   let text = ''
   for await (const chunk of stdin.setEncoding('utf8')) {
     text += chunk
