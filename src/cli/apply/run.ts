@@ -191,6 +191,6 @@ function fileOf(path: string | null, header: RunHeader, isResumed: boolean, over
   return isResumed ? ResultsFile.resume(path) : ResultsFile.create(path, header, overwrite)
 }
 
-async function tell({ io, output }: Surroundings, lines: readonly string[]): Promise<void> {
+async function tell({ output }: Surroundings, lines: readonly string[]): Promise<void> {
   for (const line of lines) await output.item({}, line)
 }

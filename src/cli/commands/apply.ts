@@ -52,10 +52,14 @@ export function registerApply(program: Command, io: Io): void {
       }
       const task = await taskOf(file, (path) => resolve(io.cwd, path), options)
       const signal = io.takeInterrupts()
-      const run = (target: Target) => {
+      const run = async (target: Target) => {
         const { overwrite = false, resume = false } = options
         const around: Surroundings = { io, output: outputOf(options, io), target, signal, overwrite, resume }
-        return apply(task, around).finally(() => target.close())
+        try {
+          await apply(task, around)
+        } finally {
+          await target.close()
+        }
       }
       if (task.url) await run(await remoteTarget(task.url, credentialsOf(io, options, task)))
       else await withSso(options, io, (connected) => run(databaseTarget(connected)))
