@@ -51,7 +51,8 @@ export function mediaType(req: Request): string | null {
   return req.get('Content-Type')?.split(';')[0]?.trim().toLowerCase() ?? null
 }
 
-function parsedByHost(req: Request): Body {
+/** What a body parser of the host has left. @throws Error where it has left nothing */
+export function parsedByHost(req: Request): Body {
   const body: unknown = req.body
   if (Buffer.isBuffer(body)) return { kind: 'text', text: decode(body) }
   if (typeof body === 'string') return { kind: 'text', text: body }

@@ -55,16 +55,20 @@ function resultOf(core: Core, { proof, asked }: Proposal, { change, after }: Com
     get etag() {
       return tagOfUser(core, after)
     },
-    changed: changedOf(core, change.changes, asked),
+    changed: changedOf(core, change.changes, [...asked, 'password']),
   }
 }
 
-/** Names of what has changed. What follows from a change is in the audit record; the caller hears of what he asked for. */
+/**
+ * Names of what has changed. What follows from a change is in the audit record; the caller hears of what he asked for.
+ *
+ * @param asked names of attributes; grants and custom attributes change by being asked for alone
+ */
 export function changedOf(
   core: Core,
   changes: readonly AttributeChange[],
   asked: readonly string[],
 ): readonly string[] {
-  const isAsked = (name: string) => !core.catalogue.has(name) || name === 'password' || asked.includes(name)
+  const isAsked = (name: string) => asked.includes(name) || (name !== 'password' && !core.catalogue.has(name))
   return changes.map(({ attribute }) => attribute).filter(isAsked)
 }

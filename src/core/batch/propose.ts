@@ -53,7 +53,7 @@ export async function draftOf(batch: Batch, { task, found }: Entry, proof: Proof
         occasion: occasion(),
         accountId: null,
         takes: false,
-        asked: Object.keys(proposal.columns),
+        asked: task.asked,
         write: async (writing) => ({ ...(await insertProposed(core, proposal, writing)), keepsCurrent: null }),
       }
     }
@@ -64,7 +64,7 @@ export async function draftOf(batch: Batch, { task, found }: Entry, proof: Proof
       occasion: occasion(),
       accountId: proposal.target.values.user_id,
       takes: takesSuperUser(proposal.target.values, proposal.columns),
-      asked: proposal.asked,
+      asked: [...proposal.asked, ...task.asked],
       async write({ account, ...writing }) {
         if (!account) throw new SsoError('user_unknown')
         const committed = await apply(core, proved, proposal, { ...writing, account })

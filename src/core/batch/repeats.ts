@@ -38,10 +38,11 @@ export function repeated({ core }: Batch, { line, called, asked }: Task, entry: 
     line,
     id: id ?? called.id,
     username: username ?? called.username,
+    uid: called.uid,
     status: isDone ? 'ok' : 'error',
     isCreated: isDone && operation === 'create_user',
     isRepeated: true,
-    changed: changedOf(core, changes, operation === 'create_user' ? changes.map(({ attribute }) => attribute) : asked),
+    changed: changedOf(core, changes, asked),
     changes: null,
     error: isDone ? null : errorOf(error ?? 'internal'),
   }

@@ -11,6 +11,8 @@ export interface BatchResult {
   readonly id: string | null
   /** Username of the account after the change, or what the line calls it; null if it does not say. */
   readonly username: string | null
+  /** What a line of the `updateuser` operation calls the account; null in other batches. */
+  readonly uid: string | null
   /** `ok` it was done, `error` it was not, `undone` it would have been, had not another line of an atomic batch failed. */
   readonly status: 'ok' | 'error' | 'undone'
   /** Whether the account is new. */

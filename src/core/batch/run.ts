@@ -44,8 +44,10 @@ const KEY = /^[A-Za-z0-9._-]{8,100}$/
  * @throws SsoError as whatever is done without having proved oneself; `input_invalid` for a key of another form
  */
 export async function openBatch(core: Core, order: BatchOrder): Promise<AsyncGenerator<readonly BatchEvent[], void>> {
-  const { operation, credentials, key } = order
-  const context = { ...order.context, cid: key ?? order.context.cid.slice(0, LONGEST_CID) }
+  const { operation, credentials, key, isDryRun } = order
+  // What is not kept need not be remembered.
+  const isNamed = key !== null && !isDryRun
+  const context = { ...order.context, cid: isNamed ? key : order.context.cid.slice(0, LONGEST_CID) }
   return attempted(core, operation, context, async (attempt) => {
     if (key !== null && !KEY.test(key)) {
       throw new SsoError('input_invalid', {
@@ -53,8 +55,7 @@ export async function openBatch(core: Core, order: BatchOrder): Promise<AsyncGen
       })
     }
     const proof = await authenticate(core, credentials, context, attempt)
-    const batch = { core, operation, credentials, context, proof, isDryRun: order.isDryRun, isNamed: key !== null }
-    return run(batch, order)
+    return run({ core, operation, credentials, context, proof, isDryRun, isNamed }, order)
   })
 }
 

@@ -5,13 +5,14 @@ import type { Operation } from '../audit/record.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import type { Proof } from '../sessions/gate.ts'
+import type { BatchResult } from './results.ts'
 
 /** What a line asks for. */
 export interface Task {
   /** Number of the line. */
   readonly line: number
   /** What the line calls the account by; null for what it does not say. */
-  readonly called: { readonly id: string | null; readonly username: string | null }
+  readonly called: Pick<BatchResult, 'id' | 'username' | 'uid'>
   /** The change; an error where it could not be read. */
   readonly request: UpdateRequest | SsoError
   readonly context: Context

@@ -43,10 +43,10 @@ export function updateuserTask(
   const asked = Object.keys(request.data as object)
   return {
     line,
-    called: { id: uidAttribute === 'user_id' ? uid : null, username: uidAttribute === 'username' ? uid : null },
+    called: { id: uidAttribute === 'user_id' ? uid : null, username: uidAttribute === 'username' ? uid : null, uid },
     context,
     request: { ...request, demands: { isDryRun } },
-    asked,
+    asked: [...asked, 'password'],
     create: null,
     renames: asked.includes('username') || asked.includes(uidAttribute),
   }

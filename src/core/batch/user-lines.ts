@@ -79,7 +79,7 @@ export function userTask(
   }
   return {
     line,
-    called: { id: id === undefined ? null : String(id), username: username ?? null },
+    called: { id: id === undefined ? null : String(id), username: username ?? null, uid: null },
     context,
     request: {
       operation: OPERATION,
@@ -91,7 +91,7 @@ export function userTask(
       demands,
       prepare: ({ actor }, account) => prepare(core, read, call, directRights(actor, account.values.user_id), account),
     },
-    asked: Object.keys(patch),
+    asked: [...Object.keys(patch), ...(password === undefined ? [] : ['password']), ...(create ? ['username'] : [])],
     pointerTo,
     create:
       create && username !== undefined && ifMatch === undefined
@@ -110,13 +110,16 @@ function lineOf(value: unknown): UserLine | SsoError {
   return validate(value) ? value : faultsOf(validate.errors ?? [])
 }
 
-/** A line that nothing can be done with, under the name that it gives. */
+/** A line that nothing can be done with, under the names that it gives. */
 export function unreadable(line: number, value: unknown, { context }: LineCall, error: SsoError): Task {
-  const { id, username } = (isPlainObject(value) ? value : {}) as { id?: unknown; username?: unknown }
-  const text = (name: unknown) => (typeof name === 'string' && name.length <= LONGEST_NAME ? name : null)
+  const names = (isPlainObject(value) ? value : {}) as Readonly<Record<string, unknown>>
+  const text = (name: string) => {
+    const given = names[name]
+    return typeof given === 'string' && given.length <= LONGEST_NAME ? given : null
+  }
   return {
     line,
-    called: { id: text(id), username: text(username) },
+    called: { id: text('id'), username: text('username'), uid: text('uid') },
     context,
     request: error,
     asked: [],

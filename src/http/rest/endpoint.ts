@@ -3,17 +3,20 @@ import { checkTag, type Demands, tagOfUser } from '../../core/accounts/demands.t
 import type { Call } from '../../core/accounts/operations.ts'
 import type { UpdateResult } from '../../core/accounts/update.ts'
 import type { Operation } from '../../core/audit/record.ts'
-import type { Context } from '../../core/context.ts'
+import type { Context, Credentials } from '../../core/context.ts'
 import type { Core } from '../../core/core.ts'
 import { refusedAtTheDoor } from '../../core/operation.ts'
 import type { Account, Reads } from '../../core/store.ts'
 import { SsoError } from '../../errors.ts'
+import { checkBatchType } from '../batch/input.ts'
+import { type Batch, streamBatch } from '../batch/stream.ts'
 import { BodyReader } from '../body.ts'
 import { credentialsIn, ustOf } from '../credentials.ts'
 import { type Edge, handle } from '../edge.ts'
+import { type Query, type QuerySchema, queryOf, queryParser } from '../query.ts'
 import { restFail } from './failures.ts'
 import { ifMatchOf, isNotModified, wantsMinimal } from './preconditions.ts'
-import { type BodyName, bodyParser, type Query, type QuerySchema, queryParser, type RequestBody } from './request.ts'
+import { type BodyName, bodyParser, type RequestBody } from './request.ts'
 
 /** A request that has been read. */
 export interface RestRequest {
@@ -75,8 +78,21 @@ export type Run = (call: Call, request: RestRequest) => Promise<Reply>
 /** Runs an endpoint that anybody may call. */
 export type RunOpen = (request: RestRequest) => Promise<Reply>
 
-/** An endpoint and what it does. */
-export type Route = Endpoint & ({ readonly operation: Operation; readonly run: Run } | { readonly runOpen: RunOpen })
+/** An endpoint and what it does: for a caller, for anybody, or with each line of a batch. */
+export type Route = Endpoint &
+  (
+    | { readonly operation: Operation; readonly run: Run }
+    | { readonly runOpen: RunOpen }
+    | ({ readonly operation: Operation; readonly read: ReadLine } & Pick<Batch, 'word'>)
+  )
+
+/** Reads a line of a batch. */
+export type ReadLine = (core: Core, ...line: Parameters<Batch['read']>) => ReturnType<Batch['read']>
+
+/** Whether only somebody who is known may call it. */
+export function needsCaller(route: Route): boolean {
+  return !('runOpen' in route)
+}
 
 /** Every change can be tried first. */
 export const DRY_RUN: QuerySchema = {
@@ -90,11 +106,12 @@ export const DRY_RUN: QuerySchema = {
 export function restHandler(edge: Edge, route: Route, describe: Describe): RequestHandler {
   const { core } = edge
   const reader = new BodyReader(edge.config.bodyLimit)
-  const readBody = route.body ? bodyParser(reader, route.body, route.method === 'patch') : null
+  const readBody = route.body && !('read' in route) ? bodyParser(reader, route.body, route.method === 'patch') : null
   const readQuery = queryParser(route.query ?? {})
 
   return handle(edge, 'rest', restFail(edge), async (req, res, context) => {
-    const query = readQuery(req)
+    const query = readQuery(queryOf(req))
+    if ('read' in route) return runBatch(edge, route, req, res, context, query)
     const precondition = preconditionOf(edge, route, req, context)
     const body = readBody ? await readBody(req, res) : {}
     const { currentPassword: password = null } = body
@@ -117,9 +134,44 @@ export function restHandler(edge: Edge, route: Route, describe: Describe): Reque
     }
     if ('runOpen' in route) return send(req, res, route, await route.runOpen(request))
 
-    const credentials = await refusedAtTheDoor(core, route.operation, context, () => credentialsIn(edge, req))
-    if (!credentials) throw new SsoError('credentials_missing')
+    const credentials = await callerOf(edge, route, req, context)
     send(req, res, route, await route.run({ credentials, context, demands: request.demands }, request))
+  })
+}
+
+/** @throws SsoError `credentials_missing`, `cross_site` */
+async function callerOf(
+  edge: Edge,
+  { operation }: { readonly operation: Operation },
+  req: Request,
+  context: Context,
+): Promise<Credentials> {
+  const credentials = await refusedAtTheDoor(edge.core, operation, context, () => credentialsIn(edge, req))
+  if (!credentials) throw new SsoError('credentials_missing')
+  return credentials
+}
+
+async function runBatch(
+  edge: Edge,
+  route: Extract<Route, { readonly read: ReadLine }>,
+  req: Request,
+  res: Response,
+  context: Context,
+  query: Query,
+): Promise<void> {
+  checkBatchType(req)
+  if (ifMatchOf(req) !== null) {
+    throw new SsoError('input_malformed', { message: 'If-Match means nothing here: each line has its own ifMatch.' })
+  }
+  const credentials = await callerOf(edge, route, req, context)
+  const { operation, read, word } = route
+  await streamBatch(edge, req, res, {
+    operation,
+    credentials,
+    context,
+    query,
+    read: (...line) => read(edge.core, ...line),
+    word,
   })
 }
 

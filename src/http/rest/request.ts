@@ -3,25 +3,11 @@ import addFormats from 'ajv-formats'
 import type { Request, Response } from 'express'
 import restSchema from '#schemas/rest.json' with { type: 'json' }
 import { faultsOf } from '../../core/schema/faults.ts'
-import { isPrototypeName } from '../../core/schema/text.ts'
 import { SsoError } from '../../errors.ts'
 import { type BodyReader, jsonObject, mediaType } from '../body.ts'
 
 /** Names of request bodies in `schemas/rest.json`. */
 export type BodyName = keyof typeof restSchema.$defs
-
-/** JSON Schema of one query parameter: text that reads as a value of this type. */
-export interface ParameterSchema {
-  readonly description: string
-  readonly type: 'boolean' | 'integer' | 'string'
-  readonly [keyword: string]: unknown
-}
-
-/** Query parameters of an endpoint, by name. */
-export type QuerySchema = Readonly<Record<string, ParameterSchema>>
-
-/** What a request says beside its body: text, numbers and booleans by name; absent is absent. */
-export type Query = Readonly<Record<string, string | number | boolean>>
 
 /** A request body, checked against its schema. */
 export type RequestBody = Readonly<Record<string, unknown>>
@@ -33,8 +19,6 @@ const JSON_TYPE = 'application/json'
 const bodies = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true })
 addFormats.default(bodies)
 bodies.addSchema(restSchema)
-// Query parameters are text, whatever they mean.
-const queries = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: true })
 
 /** Reads the body of a request as the schema of this name has it. */
 export function bodyParser(reader: BodyReader, name: BodyName, isPatch: boolean) {
@@ -52,25 +36,5 @@ export function bodyParser(reader: BodyReader, name: BodyName, isPatch: boolean)
     const body = jsonObject(given, req)
     if (!validate(body)) throw faultsOf(validate.errors ?? [])
     return body
-  }
-}
-
-/** Reads the query string as the schemas say; what they do not name is refused. */
-export function queryParser(properties: QuerySchema) {
-  const validate = queries.compile({ type: 'object', additionalProperties: false, properties })
-
-  /** @throws SsoError with an issue for each parameter that is not accepted */
-  return (req: Request): Query => {
-    const start = req.originalUrl.indexOf('?')
-    if (start < 0) return {}
-    const given = new URLSearchParams(req.originalUrl.slice(start))
-    const query: Record<string, unknown> = Object.create(null)
-    for (const name of new Set(given.keys())) {
-      const values = given.getAll(name)
-      query[name] = values.length === 1 ? values[0] : values
-    }
-    const banned = Object.keys(query).filter(isPrototypeName)
-    if (banned.length > 0 || !validate(query)) throw faultsOf(validate.errors ?? [])
-    return query as Query
   }
 }

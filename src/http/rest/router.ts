@@ -3,6 +3,7 @@ import { SsoError } from '../../errors.ts'
 import { contextOf, type Edge, headersOf, otherMethods } from '../edge.ts'
 import { ACCOUNT_ROUTES } from './accounts.ts'
 import { ATTRIBUTE_ROUTES } from './attributes.ts'
+import { BATCH_ROUTES } from './batch.ts'
 import { DESCRIPTION_ROUTES } from './description.ts'
 import { type Describe, type Route, restHandler } from './endpoint.ts'
 import { restFail } from './failures.ts'
@@ -17,6 +18,7 @@ export const REST_ROUTES: readonly Route[] = [
   ...SESSION_ROUTES,
   ...RESET_ROUTES,
   ...SEARCH_ROUTES,
+  ...BATCH_ROUTES,
   ...ACCOUNT_ROUTES,
   ...TOTP_ROUTES,
   ...GRANT_ROUTES,

@@ -1,6 +1,6 @@
 import { searchUsers } from '../../core/search/search.ts'
+import type { ParameterSchema } from '../query.ts'
 import type { Route } from './endpoint.ts'
-import type { ParameterSchema } from './request.ts'
 
 const text = (description: string): ParameterSchema => ({ description, type: 'string' })
 const name = text('Name, or part of it, in any case.')

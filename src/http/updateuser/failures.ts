@@ -110,7 +110,8 @@ const ABOUT: Partial<Record<ErrorCode, string>> = {
   totp_proof_missing: 'is_totp_enabled',
 }
 
-function errorsOf(core: Core, { code, message, issues }: SsoError): ParameterError[] {
+/** What is wrong, in the words of the request. */
+export function errorsOf(core: Core, { code, message, issues }: SsoError): ParameterError[] {
   if (issues.length > 0) {
     return issues.map((issue) => ({ ...named(core, issue), code: issue.code, message: issue.message }))
   }

@@ -1,4 +1,5 @@
 import type { Request } from 'express'
+import type { ReadParameters } from '../../core/batch/updateuser-lines.ts'
 import { nearest } from '../../core/schema/nearest.ts'
 import { isPrototypeName, textFault } from '../../core/schema/text.ts'
 import { type Issue, issue, SsoError } from '../../errors.ts'
@@ -19,13 +20,6 @@ export const NAMES: readonly string[] = [...TEXTS, ...LISTS, 'attributes']
 const MOST_PARAMETERS = 200
 const REPEATED = 'The parameter is there twice.'
 
-/** The raw query string, which Express 4 and 5 would parse differently. */
-export function queryOf(req: Request): string {
-  const { originalUrl } = req
-  const at = originalUrl.indexOf('?')
-  return at < 0 ? '' : originalUrl.slice(at + 1)
-}
-
 /** @throws SsoError `input_invalid` for more parameters than there can be */
 export function fromQuery(query: string): Parameters {
   return readPairs([...new URLSearchParams(query)])
@@ -43,6 +37,23 @@ export function fromBody(body: Body, req: Request): Parameters {
   throw new SsoError('media_type_unsupported', {
     message: 'The body must be application/x-www-form-urlencoded or application/json.',
   })
+}
+
+/** One line of a batch; who performs it is no part of it. */
+export function fromLine(line: Readonly<Record<string, unknown>>): ReadParameters {
+  const entries = Object.entries(line)
+  if (entries.length > MOST_PARAMETERS) {
+    return {
+      parameters: {},
+      faults: [issue('uid', 'input_invalid', `There are more than ${MOST_PARAMETERS} parameters.`)],
+    }
+  }
+  const { values, faults } = readPairs(entries)
+  const twice: readonly string[] = ['user', 'pass'].filter((name) => values.has(name))
+  return {
+    parameters: Object.fromEntries([...values].filter(([name]) => !twice.includes(name))),
+    faults: [...faults, ...twice.map((name) => issue(name, 'input_invalid', 'It comes once, as Basic or Bearer.'))],
+  }
 }
 
 function readPairs(

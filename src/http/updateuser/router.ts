@@ -7,8 +7,10 @@ import { type Issue, issue, issuesError, SsoError } from '../../errors.ts'
 import { BodyReader } from '../body.ts'
 import { basicOf, isFromAnotherSite } from '../credentials.ts'
 import { type Edge, type EdgeConfig, handle, otherMethods } from '../edge.ts'
+import { queryOf } from '../query.ts'
+import { batchHandler } from './batch.ts'
 import { updateuserFail, wantsText } from './failures.ts'
-import { fromBody, fromQuery, type Parameters, queryOf } from './parameters.ts'
+import { fromBody, fromQuery, type Parameters } from './parameters.ts'
 
 const RAW_QUERY = Symbol('query of an updateuser request')
 
@@ -67,6 +69,11 @@ export function updateuserRouter(edge: Edge): Router {
   if (config.updateuserMethods.includes('GET')) route.get(endpoint)
   if (config.updateuserMethods.includes('POST')) route.post(endpoint)
   route.all(otherMethods(edge, 'updateuser', config.updateuserMethods, fail))
+  if (config.updateuserMethods.includes('POST')) {
+    const batch = router.route('/updateuser/batch')
+    batch.post(batchHandler(edge, fail, (req) => (req as Scrubbed)[RAW_QUERY] ?? ''))
+    batch.all(otherMethods(edge, 'updateuser', ['POST'], fail))
+  }
   return router
 }
 
