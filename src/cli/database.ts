@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url'
 import type { Knex } from 'knex'
 import { usageError } from './failures.ts'
 
+// What fails is thrown as well, and standard output belongs to the commands.
+const SILENT: Knex.Logger = { warn: () => {}, error: () => {}, deprecate: () => {}, debug: () => {} }
+
 /**
  * Opens the database of a URL. Messages never have it in them: it may hold a password.
  *
@@ -49,5 +52,5 @@ async function open(driver: string, config: Knex.Config): Promise<Knex> {
     throw usageError(`The driver of this database is not installed: npm install ${driver}`, error)
   }
   const { default: knex } = await import('knex')
-  return knex({ ...config, client: driver })
+  return knex({ ...config, client: driver, log: SILENT })
 }

@@ -1,13 +1,11 @@
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { usageError } from './failures.ts'
 
 /**
  * Writes a file as a whole: it takes the place of the one that is there when all of it is written.
  *
  * @param mode who may read and write it
- * @throws CliError where it cannot be written
+ * @throws CliError where there can be no such file
  */
 export async function writeWhole(
   path: string,
@@ -15,18 +13,16 @@ export async function writeWhole(
   mode: number,
 ): Promise<void> {
   const part = `${path}.${process.pid}.part`
-  const stream = createWriteStream(part, { flags: 'wx', mode })
-  let fault: unknown = null
-  stream.on('error', (error) => {
-    fault = error
+  const file = await open(part, 'wx', mode).catch((error: Error) => {
+    throw usageError(`${path} cannot be written: ${error.message}`, error)
   })
   try {
-    await pipeline(chunks, stream)
+    for await (const chunk of chunks) await file.writeFile(chunk)
+    await file.close()
     await rename(part, path)
   } catch (error) {
+    await file.close()
     await rm(part, { force: true })
-    // What the chunks come from may fail, too.
-    if (error !== fault && (error as NodeJS.ErrnoException).syscall !== 'rename') throw error
-    throw usageError(`${path} cannot be written: ${(error as Error).message}`, error)
+    throw error
   }
 }
