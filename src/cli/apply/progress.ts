@@ -21,6 +21,7 @@ export interface Progress {
 const QUIET: Progress = { update: () => {}, stop: async () => {} }
 const BAR_INTERVAL_MS = 100
 const RECORDS_PER_LINE = 10_000
+const FEWEST_RECORDS_PER_LINE = 1000
 const LONGEST_BAR = 30
 
 /**
@@ -65,13 +66,15 @@ function bar(course: Course, spinner: Ora, columns: () => number, now: () => num
 }
 
 function lines(course: Course, write: (line: string) => void): Progress {
-  let [tenth, thousands] = [course.tenth, course.tenThousands]
+  const mark = () => ({ tenth: course.tenth, thousands: course.tenThousands, records: course.position.records })
+  let told = mark()
   return {
     update(position) {
       course.position = position
-      if (course.tenth === tenth && course.tenThousands === thousands) return
-      tenth = course.tenth
-      thousands = course.tenThousands
+      const { tenth, thousands, records } = mark()
+      const isNews = tenth !== told.tenth || thousands !== told.thousands
+      if (!isNews || records - told.records < FEWEST_RECORDS_PER_LINE) return
+      told = mark()
       write(course.line())
     },
     stop: async () => {},

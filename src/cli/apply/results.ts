@@ -1,5 +1,5 @@
 import type { AttributeChange } from '../../core/audit/record.ts'
-import type { BatchEvent, BatchResult, BatchTotals } from '../../core/batch/results.ts'
+import type { BatchResult, BatchTotals } from '../../core/batch/results.ts'
 
 /** What came of one record, as `POST /users/batch` words it, too. */
 export interface ResultLine {
@@ -42,31 +42,6 @@ export interface TotalsLine {
 
 /** What a batch tells. */
 export type Told = ResultLine | TotalsLine
-
-/** A result or the totals, as they are told. */
-export function toldOf(event: BatchEvent): Told {
-  if (event.kind === 'totals') {
-    const { kind: _, status, error, ...totals } = event
-    return { totals, status, ...(error ? { error: { code: error.code, message: error.message } } : {}) }
-  }
-  const { line, id, username, status, changed, isCreated, isRepeated, changes, error } = event
-  return {
-    line,
-    id,
-    username,
-    status,
-    changed,
-    ...(isCreated ? { created: true } : {}),
-    ...(isRepeated ? { repeated: true } : {}),
-    ...(changes ? { changes } : {}),
-    ...(error ? { errors: faultsOf(error) } : {}),
-  }
-}
-
-function faultsOf({ code, message, issues }: NonNullable<BatchResult['error']>): readonly Fault[] {
-  if (issues.length === 0) return [{ pointer: '', code, message }]
-  return issues.map((issue) => ({ pointer: issue.pointer, code: issue.code, message: issue.message }))
-}
 
 /** No records at all. */
 export function noCounts(): Counts {

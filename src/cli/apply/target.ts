@@ -1,6 +1,7 @@
+import { wordedEvent } from '../../http/rest/batch.ts'
 import type { Connected } from '../connect.ts'
 import type { Kinds } from './columns.ts'
-import { type Told, toldOf } from './results.ts'
+import type { Told } from './results.ts'
 
 /** How one batch is run. */
 export interface BatchOptions {
@@ -30,8 +31,9 @@ export function databaseTarget({ sso, actor }: Connected): Target {
     kinds: settable(sso),
     async *run(lines, options) {
       // What is no line is a line with an error.
+      const { key: cid, mode, dryRun: isDryRun } = options
       for await (const event of sso.batch.updateUsers({ actor, ...options, lines: lines as AsyncIterable<object> })) {
-        yield toldOf(event)
+        yield wordedEvent(event, { cid, mode, isDryRun }) as Told
       }
     },
     close: async () => {},
