@@ -25,10 +25,18 @@ export class Engine {
   readonly #options: BatchOptions
   /** Records that have been given and not been told of. */
   readonly #pending: Entry[] = []
+  readonly #linesOfBatch: number
   #next: IteratorResult<Entry> | null = null
   #wake: () => void = () => {}
 
-  constructor(target: Target, entries: AsyncIterator<Entry>, options: BatchOptions) {
+  /** @param linesOfBatch how many records a batch has at most, if it is not atomic */
+  constructor(
+    target: Target,
+    entries: AsyncIterator<Entry>,
+    options: BatchOptions,
+    linesOfBatch: number = LINES_OF_A_BATCH,
+  ) {
+    this.#linesOfBatch = linesOfBatch
     this.#target = target
     this.#entries = entries
     this.#options = options
@@ -65,7 +73,7 @@ export class Engine {
   async *#batch(): AsyncGenerator<unknown> {
     const { mode, signal } = this.#options
     const isBounded = mode === 'independent'
-    for (let given = 0; !isBounded || given < LINES_OF_A_BATCH; given++) {
+    for (let given = 0; !isBounded || given < this.#linesOfBatch; given++) {
       await this.prime()
       while (isBounded && this.#pending.length >= MOST_UNANSWERED && !signal.aborted) {
         await new Promise<void>((resolve) => {

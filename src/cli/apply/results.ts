@@ -60,7 +60,7 @@ export function count(counts: Counts, { status, changed, created }: ResultLine):
 export function failureLine({ line, username, id, errors = [] }: ResultLine): string {
   const who = username ?? (id === null ? null : `id ${id}`)
   const faults = errors.map(({ pointer, code, message }) => {
-    return `${pointer === '' ? '' : `${pointer.slice(1)}: `}${message} (${code})`
+    return `${pointer === '' ? '' : `${pointer.replace(/^\/(patch\/)?/, '')}: `}${message} (${code})`
   })
   return `record ${line}${who === null ? '' : ` (${who})`}: ${faults.join(' ')}`
 }
