@@ -46,7 +46,7 @@ export async function progressOf(
     discardStdin: false,
     spinner: 'line',
   })
-  return bar(course, spinner, () => stderr.columns ?? 80, now)
+  return bar(course, spinner, () => stderr.columns || 80, now)
 }
 
 function bar(course: Course, spinner: Ora, columns: () => number, now: () => number): Progress {

@@ -56,7 +56,8 @@ export async function apply(task: Task, around: Surroundings): Promise<void> {
     const progress = await progressOf(around.io, {
       total: settings.bytes,
       start: { records: done.lines, bytes: start },
-      isQuiet: output.isJson,
+      // Where a dry run shows its findings, a bar would be in between.
+      isQuiet: output.isJson || (settings.dryRun && around.io.stdout.isTTY === true),
     })
     const outcome = await pull(engine, { task, around, file, progress, done })
     if (outcome.stop instanceof Error && engine.counts.lines === 0 && earlier === null && isRefusal(outcome.stop)) {
