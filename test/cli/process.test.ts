@@ -1,39 +1,24 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import knexFactory from 'knex'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSso } from '../../src/index.ts'
+import { buildInto } from '../support/built.ts'
 import { PASSWORD } from '../support/host.ts'
 
-const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
 
 let directory: string
 let bin: string
 
-// What is built is what is run: a copy of its own, so that nobody's `dist` is touched.
+// What is built is what is run.
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'sso-cli-'))
-  for (const path of ['package.json', 'schemas'])
-    cpSync(join(PROJECT, path), join(directory, path), { recursive: true })
-  symlinkSync(join(PROJECT, 'node_modules'), join(directory, 'node_modules'))
-  const tsc = join(PROJECT, 'node_modules/typescript/bin/tsc')
-  const build = [
-    '-p',
-    'tsconfig.build.json',
-    '--noCheck',
-    '--declaration',
-    'false',
-    '--outDir',
-    join(directory, 'dist'),
-  ]
-  await run(process.execPath, [tsc, ...build], { cwd: PROJECT })
-  bin = join(directory, 'dist', 'cli', 'bin.js')
+  bin = await buildInto(directory)
   expect(await cli(['migrate'])).toMatchObject({ code: 0 })
 })
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
