@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSso, type Sso } from '../../src/index.ts'
 import { createMembers, databases, ENCRYPTION_KEY, HOST_COLUMNS, PASSWORD } from '../support/host.ts'
@@ -133,6 +134,19 @@ describe.each(databases)('commands about accounts on %s', (name) => {
     expect(await outcome(login('ada', 'punched card reader'))).toBe('password_must_change')
   })
 
+  test('a password is typed twice on a terminal, and must be the same', async () => {
+    const ran = await stage.cli(['change-password', 'ada'], { typed: ['analytical engine', 'analytical engin'] })
+    expect([ran.code, ran.stdout]).toEqual([2, ''])
+    expect(stripVTControlCharacters(ran.stderr)).toBe(
+      'New password: \nThe same again: \nThe two passwords are not the same.\n',
+    )
+    expect(await outcome(login('ada', 'analytical engine'))).toBe('credentials_invalid')
+    const same = await stage.cli(['change-password', 'ada'], { typed: ['analytical engine', 'analytical engine'] })
+    expect([same.code, same.stdout]).toEqual([0, 'ada has a new password.\n'])
+    expect(`${same.stderr}${ran.stderr}`).not.toContain('engin')
+    expect(await outcome(login('ada', 'analytical engine'))).toBe('password_must_change')
+  })
+
   test('a new password that is refused is told by its reason alone', async () => {
     expect(await stage.cli(['change-password', 'ada', '--password-stdin'], { stdin: 'password1\n' })).toMatchObject({
       code: 3,
@@ -179,6 +193,13 @@ describe.each(databases)('commands about accounts on %s', (name) => {
       stdout: '',
       stderr: 'Nobody can be asked here whether this is meant: give --yes.\n',
     })
+    for (const answer of ['', 'n', 'yess']) {
+      const { code, stderr } = await stage.cli(['delete-user', 'ada'], { typed: [answer] })
+      expect([code, stripVTControlCharacters(stderr)]).toEqual([
+        3,
+        expect.stringMatching(/^Delete ada, id \S+\? \[y\/N\] \w*\s+Nothing was done\.\n$/),
+      ])
+    }
     expect(await stage.cli(['delete-user', 'ada', '--yes'])).toEqual(done('ada is deleted.'))
     expect(await outcome(account(ada))).toBe('user_unknown')
     expect(await stage.audit({ operation: 'delete_user', target_id: ada })).toMatchObject([{ outcome: 'ok' }])

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
 import { expect } from 'vitest'
 import type { ExitCode } from '../../src/cli/failures.ts'
 import type { Io } from '../../src/cli/io.ts'
@@ -20,6 +21,8 @@ export interface Ran {
 export interface Circumstances {
   /** What is on standard input, which then ends. */
   readonly stdin?: string
+  /** What somebody types at a terminal, line by line, each in answer to a question. */
+  readonly typed?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
   /** Ctrl-C. */
@@ -30,17 +33,30 @@ export interface Circumstances {
 
 /** Runs a command in this process. Fails where it tells a password that it was given. */
 export async function cli(argv: readonly string[], circumstances: Circumstances = {}): Promise<Ran> {
-  const { stdin = '', env = {}, cwd = tmpdir(), signal, watch } = circumstances
+  const { stdin = '', typed, env = {}, cwd = tmpdir(), signal, watch } = circumstances
   const printed = { stdout: '', stderr: '' }
   const stream = (name: keyof typeof printed) =>
     new PassThrough().setEncoding('utf8').on('data', (text: string) => {
       printed[name] += text
       if (name === 'stdout') watch?.(text)
     })
+  const left = [...(typed ?? [])]
+  const terminal = { isTTY: typed !== undefined }
+  const input = new PassThrough()
+  const errors = stream('stderr')
+  if (typed === undefined) input.end(stdin)
+  else {
+    errors.on('data', (text: string) => {
+      // An answer too many fails the command, or the test: both say so.
+      const answer = () => input.write(`${left.shift()}\r`)
+      // Nobody is so quick that the question has not been put yet.
+      if (/[:\]] ?$/.test(stripVTControlCharacters(text))) setImmediate(answer)
+    })
+  }
   const io: Io = {
-    stdin: new PassThrough().end(stdin),
+    stdin: Object.assign(input, terminal),
     stdout: stream('stdout'),
-    stderr: stream('stderr'),
+    stderr: Object.assign(errors, terminal),
     env,
     cwd,
     userName: 'tester',
@@ -50,6 +66,7 @@ export async function cli(argv: readonly string[], circumstances: Circumstances 
     },
   }
   const code = await run(argv, io)
+  expect(left).toEqual([])
   for (const password of [stdin.split('\n')[0], env['SSO_NEW_PASSWORD']].filter(Boolean)) {
     expect(`${printed.stdout}${printed.stderr}`).not.toContain(password)
   }

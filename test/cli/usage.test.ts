@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -56,6 +56,13 @@ describe('help', () => {
     expect(code).toBe(0)
     for (const [words] of commands.filter(([words]) => !words.includes(' '))) expect(stdout).toContain(`\n  ${words} `)
     for (const exit of Object.values(EXIT)) expect(stdout).toMatch(new RegExp(`\\n {2}${exit} +\\w`))
+  })
+
+  test('and the README have the same exit codes', async () => {
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+    const table = readme.slice(readme.indexOf('\n| Exit code |')).trimStart().split('\n\n')[0]!
+    const codes = [...table.matchAll(/^\| `(\d+)` \|/gm)].map(([, code]) => Number(code))
+    expect(codes).toEqual(Object.values(EXIT))
   })
 
   test('is what there is without a command', async () => {
