@@ -131,6 +131,7 @@ describe('every schema', () => {
       [
         ...bodies,
         'audit-record',
+        'batch-line',
         'options',
         'rest',
         'updateuser',

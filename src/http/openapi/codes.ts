@@ -134,6 +134,16 @@ export function refusalsOf({ core, config }: Edge, operation: Operation, isChang
   ]
 }
 
+/** What a batch may be refused with as a whole, before its first result. */
+export function batchCodes(edge: Edge): Codes {
+  return [
+    ...(['input_malformed', 'input_invalid', 'attribute_unknown', 'media_type_unsupported'] as const),
+    'credentials_missing',
+    ...refusalsOf(edge, 'authenticate', true),
+    'internal',
+  ]
+}
+
 /** Codes by the status that they are answered with, in ascending order. */
 export function byStatus(codes: Codes, statusOf: (code: ErrorCode) => number): [status: number, codes: Codes][] {
   const unique = [...new Set(codes)]

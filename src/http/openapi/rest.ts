@@ -1,13 +1,16 @@
 import auditSchema from '#schemas/audit-record.json' with { type: 'json' }
+import lineSchema from '#schemas/batch-line.json' with { type: 'json' }
 import restSchema from '#schemas/rest.json' with { type: 'json' }
 import { ON_CREATION } from '../../core/accounts/create.ts'
 import type { Core } from '../../core/core.ts'
 import { ERRORS, type ErrorCode } from '../../errors.ts'
+import { NDJSON_TYPE } from '../batch/input.ts'
+import { KEY_HEADER } from '../batch/stream.ts'
 import type { Edge } from '../edge.ts'
 import { PROBLEM_TYPE } from '../problem.ts'
-import type { Route } from '../rest/endpoint.ts'
+import { isBatch, needsCaller, type Route } from '../rest/endpoint.ts'
 import { MERGE_PATCH } from '../rest/request.ts'
-import { byStatus, refusalsOf } from './codes.ts'
+import { batchCodes, byStatus, refusalsOf } from './codes.ts'
 import {
   type DialectDescription,
   type Operation,
@@ -33,13 +36,12 @@ export function describeRest(edge: Edge, base: string, routes: readonly Route[])
 
 function operationOf(edge: Edge, route: Route): Operation {
   const { method, path, body, summary } = route
-  const types = method === 'patch' ? [MERGE_PATCH, JSON_TYPE] : [JSON_TYPE]
-  const needsCaller = 'run' in route
+  const types = typesOf(route)
   return {
     operationId: operationId('', method, path),
     tags: ['rest'],
     summary,
-    security: needsCaller ? [{ ust: [] }, ...(edge.config.authenticate ? [{}] : [])] : [],
+    security: needsCaller(route) ? [{ ust: [] }, ...(edge.config.authenticate ? [{}] : [])] : [],
     parameters: parametersOf(edge, route),
     ...(body
       ? {
@@ -51,6 +53,12 @@ function operationOf(edge: Edge, route: Route): Operation {
       : {}),
     responses: { ...successesOf(route), ...failuresOf(edge, route) },
   }
+}
+
+/** Media types of a request's body. */
+function typesOf(route: Route): readonly string[] {
+  if (isBatch(route)) return [NDJSON_TYPE]
+  return route.method === 'patch' ? [MERGE_PATCH, JSON_TYPE] : [JSON_TYPE]
 }
 
 /** Whether a route changes an account, so that `Prefer: return=minimal` says how much is answered. */
@@ -89,15 +97,19 @@ function parametersOf(edge: Edge, route: Route): Parameter[] {
       : []),
     ...(method === 'get' ? [IF_NONE_MATCH] : []),
     ...(isUpdate(route) ? [inHeader('Prefer', '`return=minimal` for a reply without a body (RFC 7240).')] : []),
+    ...(isBatch(route)
+      ? [inHeader(KEY_HEADER, 'Names the batch: a line that was done under the name is not done again.')]
+      : []),
     ...(takesApp(route) ? [appParameter(edge, 'Application that the call is made from.')] : []),
   ]
 }
 
 /** What is open to anybody and takes nothing tells everybody the same. */
-const takesApp = (route: Route) => 'run' in route || route.body !== undefined
+const takesApp = (route: Route) => needsCaller(route) || route.body !== undefined
 
 function successesOf(route: Route): Record<string, Response> {
   const { method, reply: name, query = {}, status } = route
+  if (isBatch(route)) return { '200': reply(reason(200), bodyOf(NDJSON_TYPE, schemaRef('BatchEvent'))) }
   const canBeDry = 'dryRun' in query
   const done = status ?? (name === null ? 204 : 200)
   const schema = name === null ? null : schemaRef(name)
@@ -145,6 +157,7 @@ function failuresOf(edge: Edge, route: Route): Record<string, Response> {
 function codesOf(edge: Edge, route: Route): readonly ErrorCode[] {
   const { method, path, body, tag } = route
   const { core, config } = edge
+  if (isBatch(route)) return batchCodes(edge)
   const domain = route.operation ? refusalsOf(edge, route.operation, method !== 'get') : []
   // Only a change, in whose midst somebody may delete it, can miss the caller's own account.
   const isOnOthers = path.includes('/users') || tag !== undefined
@@ -154,7 +167,7 @@ function codesOf(edge: Edge, route: Route): readonly ErrorCode[] {
     // Tags, unknown parameters and the like.
     ...(['input_malformed', 'input_invalid', 'attribute_unknown'] as const),
     ...(body ? (['input_missing', 'input_too_large', 'media_type_unsupported'] as const) : []),
-    ...('run' in route ? (['credentials_missing'] as const) : []),
+    ...(needsCaller(route) ? (['credentials_missing'] as const) : []),
     ...(route.operation === 'logout' && config.authenticate ? (['operation_invalid'] as const) : []),
     ...domain.filter(isKnown),
     ...(tag ? (['precondition_failed'] as const) : []),
@@ -185,6 +198,15 @@ function schemasOf(core: Core): Schemas {
       minProperties: 1,
       additionalProperties: false,
       properties: { ...Object.fromEntries(patches), ...UserPatch.properties },
+    },
+    BatchLine: {
+      ...inlined(core, lineSchema, (name) => name),
+      properties: {
+        ...lineSchema.properties,
+        patch: { ...lineSchema.properties.patch, additionalProperties: false, properties: Object.fromEntries(patches) },
+        grants: schemaRef('GrantsPatch'),
+        attributes: schemaRef('Attributes'),
+      },
     },
     NewUser: {
       ...NewUser,

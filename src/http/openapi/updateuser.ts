@@ -1,9 +1,11 @@
 import parametersSchema from '#schemas/updateuser.json' with { type: 'json' }
 import repliesSchema from '#schemas/updateuser-replies.json' with { type: 'json' }
 import type { ErrorCode } from '../../errors.ts'
+import { BATCH_QUERY, NDJSON_TYPE } from '../batch/input.ts'
+import { KEY_HEADER } from '../batch/stream.ts'
 import type { Edge } from '../edge.ts'
 import { UPDATEUSER } from '../updateuser/failures.ts'
-import { byStatus, refusalsOf } from './codes.ts'
+import { batchCodes, byStatus, refusalsOf } from './codes.ts'
 import {
   type Content,
   type DialectDescription,
@@ -25,9 +27,13 @@ const PATH = '/updateuser'
 export function describeUpdateuser(edge: Edge, base: string): DialectDescription {
   const operations = edge.config.updateuserMethods.map((method) => [method.toLowerCase(), operationOf(edge, method)])
   return {
-    paths: { [base + PATH]: Object.fromEntries(operations) },
+    paths: {
+      [base + PATH]: Object.fromEntries(operations),
+      ...(edge.config.updateuserMethods.includes('POST') ? { [`${base + PATH}/batch`]: { post: batchOf(edge) } } : {}),
+    },
     schemas: {
       [PARAMETERS]: inlined(edge.core, parametersSchema, nameOf),
+      [nameOf('batch-line')]: lineOf(edge),
       ...inlinedAll(edge.core, repliesSchema.$defs, nameOf),
     },
   }
@@ -52,7 +58,47 @@ function operationOf(edge: Edge, method: 'GET' | 'POST'): Operation {
     responses: {
       '200': reply(reason(200), replyContent('done', 'done-text'), { ETag: 'PossibleETag' }),
       ...(isGet ? NOT_MODIFIED : {}),
-      ...failuresOf(edge, isGet),
+      ...failuresOf(codesOf(edge, isGet)),
+    },
+  }
+}
+
+/** Who performs it is no part of a line. */
+function lineOf(edge: Edge): Schema {
+  const { user: _, pass: __, ...properties } = parametersSchema.properties
+  return inlined(edge.core, { ...parametersSchema, additionalProperties: false, properties }, nameOf)
+}
+
+function batchOf(edge: Edge): Operation {
+  const [line, event] = [schemaRef(nameOf('batch-line')), schemaRef(nameOf('batch-event'))]
+  return {
+    operationId: operationId('', 'POST', `${PATH}/batch`),
+    tags: ['updateuser'],
+    summary: 'Updates many accounts, one a line; results stream in order while the lines arrive.',
+    security: [{ basic: [] }, { ust: [] }],
+    parameters: [
+      ...Object.entries(BATCH_QUERY).map(
+        ([name, { description, ...schema }]): Parameter => ({
+          name,
+          in: 'query',
+          description,
+          required: false,
+          schema,
+        }),
+      ),
+      {
+        name: KEY_HEADER,
+        in: 'header',
+        description: 'Names the batch: a line that was done under the name is not done again.',
+        required: false,
+        schema: { type: 'string' },
+      },
+      appParameter(edge, 'Application that the call is made from.'),
+    ],
+    requestBody: { required: true, content: bodyOf(NDJSON_TYPE, line) },
+    responses: {
+      '200': reply(reason(200), bodyOf(NDJSON_TYPE, event)),
+      ...failuresOf([...batchCodes(edge), ...BY_PASSWORD]),
     },
   }
 }
@@ -93,8 +139,11 @@ function replyContent(json: string, text: string, narrowed: Schema = {}): Conten
   }
 }
 
-function failuresOf(edge: Edge, isGet: boolean): Record<string, Response> {
-  const codes: readonly ErrorCode[] = [
+// What a password as the proof of who asks can meet.
+const BY_PASSWORD = ['credentials_invalid', 'totp_missing', 'password_must_change', 'throttled', 'cross_site'] as const
+
+function codesOf(edge: Edge, isGet: boolean): readonly ErrorCode[] {
+  return [
     ...refusalsOf(edge, 'updateuser', false),
     // Of the parameters and the credentials, which are of any kind here.
     ...(['input_malformed', 'input_missing'] as const),
@@ -102,6 +151,9 @@ function failuresOf(edge: Edge, isGet: boolean): Record<string, Response> {
     ...(['credentials_missing', 'credentials_ambiguous', 'credentials_invalid', 'totp_missing', 'cross_site'] as const),
     ...(['password_must_change', 'internal'] as const),
   ]
+}
+
+function failuresOf(codes: readonly ErrorCode[]): Record<string, Response> {
   const responses = byStatus(codes, (code) => UPDATEUSER[code]).map(([status, group]): [string, Response] => {
     const errors = {
       items: { type: 'object', properties: { code: { enum: codes } } },

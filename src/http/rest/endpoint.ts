@@ -89,6 +89,11 @@ export type Route = Endpoint &
 /** Reads a line of a batch. */
 export type ReadLine = (core: Core, ...line: Parameters<Batch['read']>) => ReturnType<Batch['read']>
 
+/** Whether it reads lines and answers each. */
+export function isBatch(route: Route): route is Extract<Route, { readonly read: ReadLine }> {
+  return 'read' in route
+}
+
 /** Whether only somebody who is known may call it. */
 export function needsCaller(route: Route): boolean {
   return !('runOpen' in route)
@@ -106,12 +111,12 @@ export const DRY_RUN: QuerySchema = {
 export function restHandler(edge: Edge, route: Route, describe: Describe): RequestHandler {
   const { core } = edge
   const reader = new BodyReader(edge.config.bodyLimit)
-  const readBody = route.body && !('read' in route) ? bodyParser(reader, route.body, route.method === 'patch') : null
+  const readBody = route.body && !isBatch(route) ? bodyParser(reader, route.body, route.method === 'patch') : null
   const readQuery = queryParser(route.query ?? {})
 
   return handle(edge, 'rest', restFail(edge), async (req, res, context) => {
     const query = readQuery(queryOf(req))
-    if ('read' in route) return runBatch(edge, route, req, res, context, query)
+    if (isBatch(route)) return runBatch(edge, route, req, res, context, query)
     const precondition = preconditionOf(edge, route, req, context)
     const body = readBody ? await readBody(req, res) : {}
     const { currentPassword: password = null } = body

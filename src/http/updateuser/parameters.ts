@@ -69,13 +69,22 @@ function readPairs(
     // The trailing "&" of the page's own example.
     if (name === '' && value === '') continue
     const fault = nameFault(name, values) ?? valueFault(name, value)
-    if (fault) faults.push(issue(isPrototypeName(name) ? '(name)' : name.slice(0, 50), 'input_invalid', fault))
+    if (fault) faults.push(issue(shownName(name), 'input_invalid', fault))
     else values.set(name, readValue(name, value, faults))
   }
   return { values, faults }
 }
 
+/**
+ * A name as errors have it. What does not look like one may be anything, secrets included: `curl -d` sends JSON as a form
+ * whose one name is all of it (ASVS 16.2.5).
+ */
+function shownName(name: string): string {
+  return /^\w{1,50}$/.test(name) && !isPrototypeName(name) ? name : '(name)'
+}
+
 function nameFault(name: string, seen: Parameters['values']): string | null {
+  if (name.trimStart().startsWith('{')) return 'This is JSON: it needs Content-Type: application/json.'
   if (!NAMES.includes(name)) return `There is no such parameter; the nearest is ${nearest(name, NAMES)}.`
   return seen.has(name) ? REPEATED : null
 }

@@ -71,11 +71,12 @@ export class Judge {
     const type = String(headers['content-type']).split(';')[0] as string
     if (!(type in content)) return [`content type ${type} is not declared`]
     const validate = this.schema(`${at}/${pointerTo(type)}/schema`)
-    const body = type.endsWith('json') ? parsed(text) : text
-    if (validate(body)) return []
-    return (validate.errors ?? []).map(({ instancePath, message, params }) =>
-      [instancePath, message, JSON.stringify(params)].join(' '),
-    )
+    return bodiesOf(type, text).flatMap((body) => {
+      if (validate(body)) return []
+      return (validate.errors ?? []).map(({ instancePath, message, params }) =>
+        [instancePath, message, JSON.stringify(params)].join(' '),
+      )
+    })
   }
 
   #resolve(ref: string): any {
@@ -84,6 +85,12 @@ export class Judge {
       .split('/')
       .reduce((node, key) => node[key], this.#document)
   }
+}
+
+/** What a schema describes: of lines, each. */
+function bodiesOf(type: string, text: string): readonly unknown[] {
+  if (type.endsWith('ndjson')) return text.trimEnd().split('\n').map(parsed)
+  return [type.endsWith('json') ? parsed(text) : text]
 }
 
 function parsed(text: string): unknown {

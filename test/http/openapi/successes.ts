@@ -45,12 +45,48 @@ const locked =
     const { records } = await host.sso.user.getAudit({ actor, userId: id, limit: 1 })
     return { as: admin, path: { id }, body: { auditId: records[0]!.id }, ...sending }
   }
+/** Lines of a batch. */
+const lines = (...values: readonly object[]) => values.map((value) => `${JSON.stringify(value)}\n`).join('')
 let count = 0
 const name = () => `new${++count}`
 
 /** Requests that succeed, at least one for each operation of the document. */
 export const SUCCESSES: Readonly<Record<string, readonly Case[]>> = {
   postLogin: [(_, { name: username }) => ({ body: { username, password: PASSWORD } })],
+  postUsersBatch: [
+    ({ admin }, { name: username, id }) => ({
+      as: admin,
+      body: lines(
+        { username, patch: { display_name: 'Ada' }, grants: { roles: { sales: 'RW' } }, attributes: { one: 1 } },
+        { id, patch: { first_name: 'Ada' } },
+        { username: name(), create: true, patch: { display_name: 'New' } },
+        { username: 'nobody', patch: {} },
+        { id, patch: { email: 'none', is_active: true }, grants: { roles: { 'a|b': 'R' } } },
+      ),
+    }),
+    ({ admin }, { id }) => ({ as: admin, query: 'dryRun=true', body: { id, patch: { display_name: 'Other' } } }),
+    ({ admin }, { id }) => ({
+      as: admin,
+      query: 'mode=atomic',
+      body: lines({ id, patch: { display_name: 'Other' } }, { username: 'nobody', patch: {} }),
+    }),
+    (_, ada) => ({
+      as: ada,
+      headers: { 'Idempotency-Key': 'own-batch-1' },
+      body: { id: ada.id, patch: { first_name: 'A' } },
+    }),
+  ],
+  postUpdateuserBatch: [
+    ({ admin }, { name: uid }) => ({
+      as: admin,
+      body: lines({ uid, displayName: 'Ada', roles: ['sales|RW'] }, { uid: 'nobody' }, { uid, displaName: 'x' }, {}),
+    }),
+    ({ admin }, { name: uid }) => ({
+      as: admin,
+      query: 'mode=atomic&dryRun=true',
+      body: lines({ uid, displayName: 'Ada' }, { uid: 'nobody' }),
+    }),
+  ],
   postLogout: [own],
   postRenew: [own],
   postPasswordReset: [
