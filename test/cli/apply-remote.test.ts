@@ -123,7 +123,7 @@ describe(`apply to a router: ${name}`, () => {
     expect((await on(remote(file, '--user', 'admin', '--password-stdin'), typed)).code).toBe(0)
     const env = { SSO_UST: await host.login('admin') }
     const shown = await on(remote(file, '--dry-run'), { env })
-    expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining('1 records: 1 would be done, 0 of them') })
+    expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining('1 record: 1 would be done, 0 of them') })
     expect(await host.sso.session.verify({ ...CODE, targetUst: env.SSO_UST })).toBe(true)
   })
 
@@ -202,7 +202,7 @@ describe('a server that goes away', () => {
     }
     const stopped = await cli(argv, around)
     expect(stopped).toMatchObject({ code: 5, stdout: expect.stringContaining('with --resume') })
-    expect(stopped.stdout).toContain('1 records: 1 done')
+    expect(stopped.stdout).toContain('1 record: 1 done')
 
     answer = (lines, res) => {
       if (lines.length < 2) return

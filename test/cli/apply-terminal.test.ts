@@ -88,7 +88,7 @@ describe('on a terminal', () => {
       expect(screen.filter((line) => line.includes('records ')).length).toBeLessThanOrEqual(1)
     }
     expect(session.screens.at(-1)!.join('')).toBe(
-      `1,500 records: 1,500 done, 1,500 of them with changes, 0 failed.Results: ${join(directory, file)}.results.ndjson`,
+      `1,500 records: 1,500 done, 1,500 of them with changes, 0 failed.Results: ${file}.results.ndjson`,
     )
     expect(session).toMatchObject({ code: 0, isCursorShown: true })
   })

@@ -129,7 +129,6 @@ describe.each(databases)('apply and export: %s', (name) => {
   attributes.theme: null -> "dark"
   groups: [] -> ["staff"]
 new (record 3, new)
-  username: "new"
   is_locked: true
 4 records: 3 would be done, 2 of them with changes, 1 failed.
 `)

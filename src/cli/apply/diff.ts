@@ -5,9 +5,11 @@ export function diffLines({ line, id, username, status, created, changes = [] }:
   if (status !== 'ok' || (!created && changes.length === 0)) return []
   const who = username ?? `id ${id}`
   const head = created ? `${who} (record ${line}, new)` : `${who} (record ${line}, id ${id})`
+  // A new account is called by its username already.
+  const told = changes.filter(({ attribute }) => !created || attribute !== 'username')
   return [
     head,
-    ...changes.map(({ attribute, from, to }) => `  ${attribute}: ${created ? '' : `${shown(from)} -> `}${shown(to)}`),
+    ...told.map(({ attribute, from, to }) => `  ${attribute}: ${created ? '' : `${shown(from)} -> `}${shown(to)}`),
   ]
 }
 

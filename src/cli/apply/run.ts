@@ -125,10 +125,10 @@ async function conclude(task: Task, around: Surroundings, header: RunHeader, out
 
   const end = stop === null ? null : errorOf(stop)
   const canResume = stop !== null && task.results !== null && !task.settings.dryRun
-  const value = { ...totalsOf(counts, end), run: header.run, dryRun: task.settings.dryRun, results: task.results }
+  const value = { ...totalsOf(counts, end), run: header.run, dryRun: task.settings.dryRun, results: task.resultsName }
   await output.result(value, [
     summary(counts, task.settings.dryRun),
-    ...(task.results === null ? [] : [`Results: ${task.results}`]),
+    ...(task.resultsName === null ? [] : [`Results: ${task.resultsName}`]),
     ...(end === null ? [] : [`It was stopped before its end: ${end.message}`]),
     ...(canResume ? ['To go on from there, give the same command with --resume.'] : []),
   ])
@@ -144,7 +144,7 @@ function summary({ lines, ok, changed, errors, undone }: Counts, isDryRun: boole
     `${errors.toLocaleString('en')} failed`,
     ...(undone > 0 ? [`${undone.toLocaleString('en')} not done because of those`] : []),
   ]
-  return `${lines.toLocaleString('en')} records: ${parts.join(', ')}.`
+  return `${lines.toLocaleString('en')} ${lines === 1 ? 'record' : 'records'}: ${parts.join(', ')}.`
 }
 
 function totalsOf(counts: Counts, error: TotalsLine['error'] | null): TotalsLine {

@@ -34,6 +34,8 @@ export interface Task {
   readonly settings: RunSettings
   /** Of the file of results; null where none is kept. */
   readonly results: string | null
+  /** What that file is called to whoever reads of it. */
+  readonly resultsName: string | null
   /** URL of a router; null for a database. */
   readonly url: URL | null
 }
@@ -70,11 +72,11 @@ export async function taskOf(file: string, resolve: (path: string) => string, op
     null: options.null,
     url: url?.href ?? null,
   }
-  const usual = path === null || dryRun ? null : `${path}.results.ndjson`
-  const results = options.results === undefined ? usual : resolve(options.results)
+  const resultsName = options.results ?? (isStdin || dryRun ? null : `${file}.results.ndjson`)
+  const results = resultsName === null ? null : resolve(resultsName)
   if (results !== null && results === path) throw usageError('The results would overwrite the input.')
   if (resume && results === null) throw usageError('There is no file of results to go on from.')
-  return { file: path, format, delimiter, notation, settings, results, url }
+  return { file: path, format, delimiter, notation, settings, results, resultsName, url }
 }
 
 /** What a file is known by again. */
