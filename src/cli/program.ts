@@ -43,7 +43,8 @@ Exit codes:
   3    refused: no such user, a password that is not accepted, a username that is taken ...
   4    there are findings
   5    stopped before the end, and can go on from there
-  130  interrupted by Ctrl-C; 143 by SIGTERM`
+  130  interrupted by Ctrl-C
+  143  ended by SIGTERM`
 
 /** The program with every command. */
 export function buildProgram(io: Io): Command {
