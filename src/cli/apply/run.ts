@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { CliError, Ended, failureOf } from '../failures.ts'
+import { Ended, EXIT, failureOf } from '../failures.ts'
 import type { Io } from '../io.ts'
 import type { Output } from '../output.ts'
 import { diffLines } from './diff.ts'
@@ -159,9 +159,10 @@ function errorOf(stop: NonNullable<Outcome['stop']>): NonNullable<TotalsLine['er
   return { code, message }
 }
 
-/** Whether nothing can have been done. */
+/** Whether nothing can have been done. A connection that has broken is no refusal: what was sent may have arrived. */
 function isRefusal(error: Error): boolean {
-  return error instanceof CliError && error.code !== 'results_unwritable' ? true : failureOf(error).exitCode !== 1
+  const { exitCode } = failureOf(error)
+  return exitCode === EXIT.refused || exitCode === EXIT.usage
 }
 
 function sum(a: Counts, b: Counts): Counts {
