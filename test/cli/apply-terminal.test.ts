@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Terminal } from '@xterm/headless'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fastHasher } from '../support/fast-hasher.ts'
+import { idOf, PASSWORD, startHost } from '../support/host.ts'
+import { codeAt, TOTP_KEY } from '../support/one-time-codes.ts'
 import { cli } from './stage.ts'
 
 const LOADER = fileURLToPath(import.meta.resolve('tsx'))
@@ -114,5 +117,34 @@ describe('on a terminal', () => {
     expect(last).toContain(`${totals.lines.toLocaleString('en')} records: `)
     expect(last).toMatch(/It was interrupted\.To go on from there, give the same command with --resume\.$/)
     expect(last).not.toContain('records  ')
+  })
+
+  test('a router’s password and one-time code are asked for, the password unseen', async () => {
+    const host = await startHost('sqlite', { options: { password: { hasher: fastHasher() } } })
+    try {
+      const userId = await idOf(host, 'admin')
+      const code = { actor: { via: 'code', name: 'test' }, userId, totpCode: codeAt(TOTP_KEY, new Date()) } as const
+      await host.sso.user.updateUserById({ ...code, data: { totp_key: TOTP_KEY, is_totp_enabled: true } })
+      const file = fresh('remote.csv', 0)
+      writeFileSync(join(directory, file), 'username,first_name\nada,Augusta\n')
+      const asked = new Set<string>()
+      const once = (question: string, screen: readonly string[], answer: () => void) => {
+        if (asked.has(question) || !screen.at(-1)?.startsWith(question)) return
+        asked.add(question)
+        answer()
+      }
+      const argv = ['apply', file, '--url', `${host.url}/account`, '--user', 'admin']
+      const session = await onTerminal(argv, (screen, type) => {
+        once('Password:', screen, () => type(`${PASSWORD}\r`))
+        // The code that proved the key is used up.
+        once('One-time code:', screen, () => type(`${codeAt(TOTP_KEY, new Date(), 1)}\r`))
+      })
+      expect(session.screens.flat().join('')).not.toContain(PASSWORD)
+      expect(session.screens.at(-1)!.join('')).toContain('1 record: 1 done, 1 of them with changes, 0 failed.')
+      expect(session).toMatchObject({ code: 0, isCursorShown: true })
+      expect(await host.database.db('sso_session')).toEqual([])
+    } finally {
+      await host.close()
+    }
   })
 })
