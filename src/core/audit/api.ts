@@ -110,7 +110,10 @@ export function buildAuditApi(core: Core, outbox: Outbox, now: () => Date): Audi
 
   const api: Omit<AuditApi, 'exportAudit' | 'followAudit'> = {
     async getRecords({ userId, cid, before = Number.MAX_SAFE_INTEGER, limit = MOST_AUDIT_RECORDS } = {}) {
-      const filter = { targetId: userId === undefined ? null : String(userId), cid: cid ?? null }
+      const filter = {
+        targetId: userId === undefined ? null : String(userId),
+        cid: cid === undefined ? null : text(cid, 'cid'),
+      }
       return pageOf(await outbox.latest(filter, before), limit)
     },
 
