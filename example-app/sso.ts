@@ -1,13 +1,18 @@
 import { join } from 'node:path'
 import type { Knex } from 'knex'
 // In an app of your own: from 'express-sso-users'.
-import { createSso, jsonLinesSink, type Sso } from '../src/index.ts'
+import { createSso, jsonLinesSink, type Options, type Sso } from '../src/index.ts'
 import type { BrowserSessions } from './browser-sessions.ts'
 import { encryptionKey, type Settings } from './settings.ts'
 
 /** Puts express-sso-users on the app's database and its `members`. */
 export function buildSso(db: Knex, settings: Settings, browsers: BrowserSessions): Sso {
-  return createSso({
+  return createSso(ssoOptions(db, settings, browsers))
+}
+
+/** The options, which the app has in common with the command line: see sso.config.ts. */
+export function ssoOptions(db: Knex, settings: Settings, browsers: BrowserSessions): Options {
+  return {
     db,
     apps: ['CRM'],
     users: {
@@ -36,5 +41,5 @@ export function buildSso(db: Knex, settings: Settings, browsers: BrowserSessions
     encryptionKeys: [encryptionKey(settings)],
     // The demo's passwords are short, common and the users' own names: not for the package's default, nor for yours.
     ...(settings.hasDemoAccounts ? { password: { minLength: 3, rejectMostCommon: 0, contextWords: null } } : {}),
-  })
+  }
 }

@@ -16,7 +16,7 @@ import { buildValidator } from './core/schema/validate.ts'
 import { buildSecrets } from './core/secrets.ts'
 import { buildSessionApi, type SessionApi } from './core/sessions/api.ts'
 import { randomPassword } from './core/sessions/tokens.ts'
-import type { Readiness } from './core/store.ts'
+import type { Diagnosis, Readiness } from './core/store.ts'
 import type { Counters } from './core/throttle/counters.ts'
 import { buildUserApi, type UserApi } from './core/users.ts'
 import { docsRouter } from './http/docs/router.ts'
@@ -42,6 +42,11 @@ export interface Sso<Attrs extends object = HostAttributes> extends Middleware {
    * @throws SsoError `table_unfit`, naming each column and the statement that mends it
    */
   readonly ready: () => Promise<Readiness>
+  /**
+   * Says what `ready()` would find and make, without making anything or failing because of it. For a look before an
+   * upgrade, for instance.
+   */
+  readonly doctor: () => Promise<Diagnosis>
   /**
    * Resolves when every audit sink has taken everything that has been committed so far, or has failed to: what it has not
    * taken, it gets later. Requests for a reset of a password that have been answered are done then, too.
@@ -162,6 +167,7 @@ export function createSso(options: Options): Sso {
       relay.wake()
       return readiness
     },
+    doctor: () => store.examine(),
     flush: async () => {
       await background.idle()
       await relay.flush()

@@ -11,16 +11,19 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import optionsSchema from '#schemas/options.json' with { type: 'json' }
 import { ROWS } from './asvs/rows.ts'
+import { buildInto } from './support/built.ts'
 
 // How the README's blocks of code are run, by what stands after their three backticks:
 //
 // js server.mjs  parts of one file, in order: the server that `sh` blocks talk to
 // ts             what follows the first part of server.mjs, each block on its own
 // sh             one shell, in order; localhost:3000 is server.mjs
+// sh cli         one shell, in order, in the directory of express-sso-users.config.mjs; npx runs the package as it is built
 // sh demo        one shell, in order; localhost:3000 is the demo, `npm start`
 // sh install     not run: they are in a list below
 // json, text     what the block before it prints; "…" stands for any text
-const RUNNABLE = ['js server.mjs', 'ts', 'sh', 'sh demo']
+const CONFIG = 'js express-sso-users.config.mjs'
+const RUNNABLE = ['js server.mjs', CONFIG, 'ts', 'sh', 'sh cli', 'sh demo']
 const OUTPUT = ['json', 'text']
 const INSTALLATION = [
   'npm install express-sso-users express knex better-sqlite3',
@@ -174,16 +177,17 @@ function answers(port: number): Promise<boolean> {
 }
 
 /** Runs blocks in one shell; what each of them printed. */
-async function inShell(shellBlocks: readonly Block[], port: number): Promise<ReadonlyMap<Block, string>> {
+async function inShell(
+  shellBlocks: readonly Block[],
+  port: number,
+  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<ReadonlyMap<Block, string>> {
   const END = '\n@@ end of block @@\n'
   const script = shellBlocks.map(({ text }) => `${text}printf '%s' "$END"\n`).join('')
   const { stdout } = await run(
     'bash',
     ['-euo', 'pipefail', '-c', script.replaceAll('localhost:3000', `localhost:${port}`)],
-    {
-      env: { ...environment, END },
-      timeout: LONGEST_MS,
-    },
+    { ...options, env: { ...environment, ...options.env, END }, timeout: LONGEST_MS },
   )
   const printed = stdout.split(END)
   return new Map(shellBlocks.map((block, index) => [block, printed[index]!]))
@@ -200,7 +204,7 @@ describe('the blocks of code', () => {
   })
 
   test('every block in a shell shows what it prints', () => {
-    const silent = blocks.filter(({ kind, output }) => (kind === 'sh' || kind === 'sh demo') && !output)
+    const silent = blocks.filter(({ kind, output }) => kind.startsWith('sh') && kind !== 'sh install' && !output)
     expect(silent.map(({ line }) => line)).toEqual([])
   })
 
@@ -271,6 +275,27 @@ describe('commands against server.mjs print what is shown', () => {
   })
 
   test.each(named(ofKind('sh')))('line $line', ({ block }) => compare(printed.get(block)!, block.output!))
+})
+
+describe('commands of the command line print what is shown', () => {
+  let printed: ReadonlyMap<Block, string>
+
+  beforeAll(async () => {
+    const place = join(directory, 'operators')
+    mkdirSync(place)
+    const bin = await buildInto(place)
+    const [config, ...others] = ofKind(CONFIG)
+    expect(others).toEqual([])
+    writeFileSync(join(place, 'express-sso-users.config.mjs'), config!.text)
+    writeFileSync(join(place, 'password.txt'), 'difference engine\n')
+    // Stands for npm's, which would look for the package in the registry.
+    const npx = `#!/bin/sh\n[ "$1" = express-sso-users ] || exit 127\nshift\nexec '${process.execPath}' '${bin}' "$@"\n`
+    writeFileSync(join(place, 'npx'), npx, { mode: 0o755 })
+    const env = { PATH: `${place}:${process.env['PATH']}`, DATABASE_URL: undefined, SSO_NEW_PASSWORD: undefined }
+    printed = await inShell(ofKind('sh cli'), 0, { cwd: place, env })
+  })
+
+  test.each(named(ofKind('sh cli')))('line $line', ({ block }) => compare(printed.get(block)!, block.output!))
 })
 
 describe('commands against the demo print what is shown', () => {

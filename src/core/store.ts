@@ -71,6 +71,13 @@ export interface Grants {
   readonly groups: readonly string[]
 }
 
+/** What an account holds beside its attributes. */
+export interface Holdings {
+  readonly grants: Grants
+  /** Custom attributes that have not expired, by name. */
+  readonly attributes: readonly CustomAttribute[]
+}
+
 /** Whose custom attributes are meant: those of an account, by its id, or of a session, by its hash. */
 export interface AttributeOwner {
   readonly kind: 'account' | 'session'
@@ -213,11 +220,11 @@ export interface Transaction extends Reads {
 /** Single authorisations and groups of them. */
 export type AclKind = 'acl' | 'group'
 
-/** Something that stands out in the host's table. */
+/** Something that stands out in the host's table, or in one of the package's. */
 export interface Finding {
   /** `error` keeps the package from starting, `notice` does not; `hint` is about speed alone, and is not logged. */
   readonly severity: 'error' | 'notice' | 'hint'
-  /** The host's table. */
+  /** The table. */
   readonly table: string
   /** Its column; `*` for the table as a whole. */
   readonly column: string
@@ -233,14 +240,32 @@ export interface Readiness {
   readonly findings: readonly Finding[]
 }
 
+/** What `doctor()` found. */
+export interface Diagnosis {
+  /** All that stands out, also what keeps the package from starting. */
+  readonly findings: readonly Finding[]
+  /** What `ready()` would make: the names of its steps, in order, as `sso_migrations` will have them. */
+  readonly pending: readonly string[]
+}
+
 /** The port through which the core reaches a database. */
 export interface Store extends Reads {
   /** Migrates the package's own tables and examines the host's. @throws SsoError `table_unfit` */
   ready(): Promise<Readiness>
+  /** As `ready`, without making or refusing anything. */
+  examine(): Promise<Diagnosis>
   /** True where a row carries its version, so that an update need not lock it first. */
   readonly isVersioned: boolean
   /** Runs `work`, again if the database asks for it (deadlock, serialisation failure). */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>
+  /** Accounts that a search finds, in the order of their usernames: the first ones after one, null for the first of all. */
+  accountsAfter(filter: AccountFilter, username: string | null, limit: number): Promise<readonly Account[]>
+  /** Ids of accounts that a search finds, in an order of the database's: the first ones after one, null for the first. */
+  idsAfter(filter: AccountFilter, userId: string | null, limit: number): Promise<readonly string[]>
+  /** What each of many accounts holds, by its id. */
+  holdingsOf(userIds: readonly string[], now: Date): Promise<ReadonlyMap<string, Holdings>>
+  /** Names of custom attributes that some account has in clear. */
+  customNames(now: Date): Promise<readonly string[]>
   /** Notes that a session was used, outside any transaction: losing it costs its owner a login at worst. */
   touchSession(hash: string, now: Date): Promise<void>
   /** Appends records on their own, outside any transaction: for refusals. */

@@ -24,6 +24,7 @@ import { buildResetApi, type ResetApi } from './resets/api.ts'
 import { buildRevertApi, type RevertApi } from './revert/api.ts'
 import type { FormSchema } from './schema/form.ts'
 import type { HostAttributes, User, UserPatch } from './schema/user.ts'
+import { customNames, type ExportedUser, type ExportInput, exportUsers } from './search/export.ts'
 import { type SearchInput, type SearchResult, searchUsers } from './search/search.ts'
 import { type LoginResult, login, logout } from './sessions/login.ts'
 import { buildTotpApi, codeIn, type TotpApi } from './totp/api.ts'
@@ -98,6 +99,15 @@ export interface UserApi<Attrs extends object = HostAttributes> extends TotpApi<
    * @throws SsoError `super_user_required`, `input_invalid`, or `attribute_unknown` for a criterion that is none
    */
   search(input: Caller & SearchInput): Promise<SearchResult<Attrs>>
+  /**
+   * Accounts with their grants and custom attributes in the order of their usernames, each once, whatever is written
+   * meanwhile; read in pages while they are taken. Super-users only.
+   *
+   * @throws SsoError as `search`
+   */
+  exportUsers(input: Caller & ExportInput): AsyncIterable<ExportedUser<Attrs>>
+  /** Names of the custom attributes that `exportUsers` has of some account; super-users only. @throws SsoError */
+  getCustomNames(input: Caller): Promise<readonly string[]>
   /** Creates a regular account; super-users only. @throws SsoError `super_user_required`, `username_taken` */
   createUser(
     input: Caller & {
@@ -197,7 +207,11 @@ function optionalId(userId: string | number | undefined): string | null {
 export function buildUserApi(core: Core, now: () => Date): UserApi {
   const calls = callsOf(now)
   const { contextOf, call, about } = calls
-  const api: UserApi = {
+  const exported: UserApi['exportUsers'] = async function* ({ criteria, nameOp, isNameExact, ...caller }) {
+    await core.store.ready()
+    yield* exportUsers(core, { ...call(caller as Caller), search: { criteria, nameOp, isNameExact } })
+  }
+  const api: Omit<UserApi, 'exportUsers'> = {
     login: (input) =>
       login(core, {
         context: contextOf(requireApp(input)),
@@ -220,6 +234,7 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
         ...call(caller as Caller),
         search: { criteria, nameOp, isNameExact, paginate, curPage, pageSize },
       }),
+    getCustomNames: (input) => customNames(core, call(input)),
     createUser: async ({ data, autoApprove = false, dryRun = false, totpCode, ...caller }) => {
       const request = { ...call(caller as Caller), operation: 'create_user', data, autoApprove } as const
       const demands = { isDryRun: dryRun }
@@ -275,5 +290,5 @@ export function buildUserApi(core: Core, now: () => Date): UserApi {
       return updateuser(core, { credentials, context: contextOf(input), parameters: input })
     },
   }
-  return startedFirst(core, api)
+  return { ...startedFirst(core, api), exportUsers: exported }
 }

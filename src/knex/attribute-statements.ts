@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { CustomAttribute, CustomAttributeValue } from '../core/store.ts'
 import { codecFor } from './codecs.ts'
 import type { Layout } from './layout.ts'
+import { Listed } from './lists.ts'
 import { type Build, prepare, type Runner } from './statements.ts'
 
 type Bind = Parameters<Build>[0]
@@ -22,14 +23,28 @@ export class AttributeStatements {
   /** Those that have not expired, by name. */
   async of(runner: Runner, owner: string, now: Date): Promise<readonly CustomAttribute[]> {
     const { rows } = await runner.run(this.#prepared.unexpired, { owner, now: this.#time.encode(now) })
-    return rows.map(([name, value, isEncrypted, creation, modified, expiration]) => ({
+    return rows.map((row) => this.#decode(row))
+  }
+
+  /** As `of`, of many owners at once. */
+  async ofEach(
+    runner: Runner,
+    owners: readonly string[],
+    now: Date,
+  ): Promise<readonly { readonly owner: string; readonly attribute: CustomAttribute }[]> {
+    const rows = await this.#prepared.unexpiredOfEach.run(runner, owners, { now: this.#time.encode(now) })
+    return rows.map(([owner, ...row]) => ({ owner: String(owner), attribute: this.#decode(row) }))
+  }
+
+  #decode([name, value, isEncrypted, creation, modified, expiration]: readonly unknown[]): CustomAttribute {
+    return {
       name: String(name),
       value: String(value),
       isEncrypted: this.#boolean.decode(isEncrypted) === true,
       creationTime: this.#time.decode(creation) as Date,
       lastModified: this.#time.decode(modified) as Date,
       expirationTime: this.#time.decode(expiration) as Date | null,
-    }))
+    }
   }
 
   /** Adds one or replaces it. What is written must differ from what is there. */
@@ -73,6 +88,13 @@ function prepareAll(db: Knex, table: string, ownerColumn: string) {
         .where(ownerColumn, bind('owner'))
         .where((either) => either.whereNull('expiration_time').orWhere('expiration_time', '>', bind('now')))
         .select(...COLUMNS)
+        .orderBy('name'),
+    ),
+    unexpiredOfEach: new Listed((owners, bind) =>
+      db(table)
+        .whereIn(ownerColumn, owners)
+        .where((either) => either.whereNull('expiration_time').orWhere('expiration_time', '>', bind('now')))
+        .select(ownerColumn, ...COLUMNS)
         .orderBy('name'),
     ),
     insert: prepare((bind) => db(table).insert({ ...one(bind), ...written(bind), creation_time: bind('now') })),

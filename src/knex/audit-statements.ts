@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { MOST_SEALED } from '../core/audit/chain.ts'
+import type { EntryFilter } from '../core/audit/outbox.ts'
 import type { AuditEntry, AuditRecord } from '../core/audit/record.ts'
 import { type Codec, codecFor } from './codecs.ts'
 import type { Layout } from './layout.ts'
@@ -71,6 +72,15 @@ export class AuditStatements {
     return this.#entries(runner, this.#prepared.about, { targetId, before })
   }
 
+  /** The latest of some kind, or of all, the latest first. */
+  latest(runner: Runner, { targetId, cid }: EntryFilter, before: number): Promise<readonly AuditEntry[]> {
+    const { latest, about, within, aboutWithin } = this.#prepared
+    const ofAll = cid === null ? latest : within
+    const ofTarget = cid === null ? about : aboutWithin
+    const given = Object.entries({ targetId, cid }).filter(([, value]) => value !== null)
+    return this.#entries(runner, targetId === null ? ofAll : ofTarget, { ...Object.fromEntries(given), before })
+  }
+
   async byId(runner: Runner, id: number): Promise<AuditEntry | null> {
     return (await this.#entries(runner, this.#prepared.byId, { id }))[0] ?? null
   }
@@ -114,15 +124,21 @@ export class AuditStatements {
 
 function prepareAll(db: Knex, { table: named }: Layout) {
   const [table, seals] = [named('audit'), named('audit_seal')]
-  return {
-    about: prepare((bind) =>
-      db(table)
-        .where('target_id', bind('targetId'))
+  const latestOf = (columns: Readonly<Record<string, 'targetId' | 'cid'>>) =>
+    prepare((bind) => {
+      const query = db(table)
         .where('id', '<', bind('before'))
         .select('id', ...COLUMNS)
         .orderBy('id', 'desc')
-        .limit(MOST_ROWS),
-    ),
+        .limit(MOST_ROWS)
+      for (const [column, name] of Object.entries(columns)) query.where(column, bind(name))
+      return query
+    })
+  return {
+    latest: latestOf({}),
+    about: latestOf({ target_id: 'targetId' }),
+    within: latestOf({ cid: 'cid' }),
+    aboutWithin: latestOf({ cid: 'cid', target_id: 'targetId' }),
     unsealed: prepare(() =>
       db(table)
         .whereNull('seal')

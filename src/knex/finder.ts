@@ -8,6 +8,8 @@ import { prepare, type Runner, type Statement } from './statements.ts'
 
 /** How accounts are found by an attribute. */
 export interface Way {
+  /** The column, with its table. */
+  readonly column: string
   /** The first two that have a value. */
   readonly one: Statement
   /** Those that have one of many values. */
@@ -111,6 +113,7 @@ export class AccountFinder {
     if (!way) {
       const { column, encode, keyOf } = this.#columnOf(attribute)
       way = {
+        column,
         one: prepare((bind) => this.#accounts.select().where(column, bind('value')).limit(2)),
         many: new Listed((items) => this.#accounts.select().whereIn(column, items)),
         encode,

@@ -81,7 +81,8 @@ function isThere(error: unknown): boolean {
   return THERE.test(code) || /already exists|there is already|errno: 121/i.test(message)
 }
 
-function migrations(
+/** Every step, each called after the table that it is about, in order. */
+export function migrations(
   db: Knex,
   layout: Layout,
   catalogue: Catalogue,

@@ -48,6 +48,10 @@ export function buildOutbox(seam: Seam, opened: () => Promise<Open>): Outbox {
       return (await opened()).audit.sealedBy(seam, seal)
     },
 
+    async latest(filter, before) {
+      return (await opened()).audit.latest(seam, filter, before)
+    },
+
     async strays() {
       return (await opened()).audit.strays(seam)
     },

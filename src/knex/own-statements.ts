@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { AclKind, AttributeOwner, Grants, RoleGrant, Session, StateChange } from '../core/store.ts'
 import { AttributeStatements } from './attribute-statements.ts'
 import { type Codec, codecFor } from './codecs.ts'
+import { HoldingStatements } from './holdings.ts'
 import type { Layout } from './layout.ts'
 import { type Build, prepare, type Runner, type Statement } from './statements.ts'
 
@@ -13,6 +14,8 @@ export class OwnStatements {
   readonly removeAll: readonly Statement[]
   /** Custom attributes by the kind of their owner. */
   readonly attributes: Readonly<Record<AttributeOwner['kind'], AttributeStatements>>
+  /** What accounts hold beside their attributes. */
+  readonly holdings: HoldingStatements
   /** Null where transactions that write wait for one another anyway. */
   readonly lockSuperUsers: Statement | null
   readonly #time: Codec
@@ -25,6 +28,7 @@ export class OwnStatements {
       account: new AttributeStatements(db, layout, 'attribute', 'user_id'),
       session: new AttributeStatements(db, layout, 'session_attribute', 'ust_hash'),
     }
+    this.holdings = new HoldingStatements(db, layout, this.attributes.account)
     // Any row that is always there: nobody else asks for this one.
     const gate = () => db(layout.table('migrations')).where({ name: 'audit_001' }).select('name').forUpdate()
     this.lockSuperUsers = layout.dialect === 'sqlite' ? null : prepare(gate)

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import { searchKey } from '../core/schema/text.ts'
 import type { AccountFilter, Columns, Slice } from '../core/store.ts'
 import type { AccountStatements, Write } from './accounts.ts'
+import type { AccountFinder } from './finder.ts'
 import type { Layout, Place } from './layout.ts'
 import { type Build, prepare, type Statement } from './statements.ts'
 
@@ -25,13 +26,15 @@ export class SearchStatements {
   readonly #db: Knex
   readonly #layout: Layout
   readonly #accounts: AccountStatements
+  readonly #finder: AccountFinder
   readonly #listing: readonly Ordered[]
   readonly #statements = new Map<string, Statement>()
 
-  constructor(db: Knex, layout: Layout, accounts: AccountStatements) {
+  constructor(db: Knex, layout: Layout, accounts: AccountStatements, finder: AccountFinder) {
     this.#db = db
     this.#layout = layout
     this.#accounts = accounts
+    this.#finder = finder
     this.#listing = this.#listedBy()
   }
 
@@ -63,12 +66,36 @@ export class SearchStatements {
     return { statement, parameters: { ...parameters, limit, offset } }
   }
 
+  /** Accounts in the order of their usernames, those after one; null for the first. */
+  after(filter: AccountFilter, username: string | null, limit: number): Write {
+    const { column, encode } = this.#finder.wayBy('username')
+    const { statement, parameters } = this.#search(`after${username === null}`, filter, (where, bindInteger, bind) => {
+      const query = where(this.#accounts.select()).orderBy(column).limit(bindInteger('limit'))
+      return username === null ? query : query.where(column, '>', bind('after'))
+    })
+    return {
+      statement,
+      parameters: { ...parameters, limit, ...(username === null ? {} : { after: encode(username) }) },
+    }
+  }
+
+  /** Ids of accounts in their order, those after one; null for the first. */
+  idsAfter(filter: AccountFilter, after: string | null, limit: number): Write {
+    const id = `u.${this.#layout.idColumn}`
+    const { statement, parameters } = this.#search(`ids${after === null}`, filter, (where, bindInteger, bind) => {
+      const query = where(this.#accounts.from()).select(id).orderBy(id).limit(bindInteger('limit'))
+      return after === null ? query : query.where(id, '>', bind('after'))
+    })
+    return { statement, parameters: { ...parameters, limit, ...(after === null ? {} : { after }) } }
+  }
+
   #search(
     kind: string,
     filter: AccountFilter,
     build: (
       where: (query: Knex.QueryBuilder) => Knex.QueryBuilder,
       bindInteger: Parameters<Build>[1],
+      bind: Bind,
     ) => Knex.QueryBuilder,
   ): Write {
     const equal = Object.entries(filter.equal).map(([name, value]) => this.#equal(name, value))
@@ -77,12 +104,16 @@ export class SearchStatements {
     let statement = this.#statements.get(shape)
     if (!statement) {
       statement = prepare((bind, bindInteger) =>
-        build((query) => {
-          for (const { sql } of equal) query.whereRaw(sql(bind))
-          return query.where((group) => {
-            for (const { sql } of names) group[filter.nameOp === 'or' ? 'orWhereRaw' : 'whereRaw'](sql(bind))
-          })
-        }, bindInteger),
+        build(
+          (query) => {
+            for (const { sql } of equal) query.whereRaw(sql(bind))
+            return query.where((group) => {
+              for (const { sql } of names) group[filter.nameOp === 'or' ? 'orWhereRaw' : 'whereRaw'](sql(bind))
+            })
+          },
+          bindInteger,
+          bind,
+        ),
       )
       if (this.#statements.size >= MOST_STATEMENTS) this.#statements.clear()
       this.#statements.set(shape, statement)

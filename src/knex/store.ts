@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import type { Outbox } from '../core/audit/outbox.ts'
 import type { Catalogue } from '../core/schema/catalogue.ts'
 import type { Validator } from '../core/schema/validate.ts'
-import type { Finding, Readiness, Store } from '../core/store.ts'
+import type { Diagnosis, Finding, Readiness, Store } from '../core/store.ts'
 import type { Counters } from '../core/throttle/counters.ts'
 import { SsoError } from '../errors.ts'
 import { AccountStatements } from './accounts.ts'
@@ -15,7 +15,7 @@ import { AccountFinder } from './finder.ts'
 import { readHostTable, readIdCollation } from './host-table.ts'
 import type { HostTable } from './information.ts'
 import { hostColumn, hostLayout, type Layout, ownLayout, type UsersMapping } from './layout.ts'
-import { migrate } from './migrations.ts'
+import { type IdCollation, migrate } from './migrations.ts'
 import { buildOutbox, placeOf } from './outbox.ts'
 import { outboxStatements } from './outbox-statements.ts'
 import { OwnStatements } from './own-statements.ts'
@@ -26,6 +26,7 @@ import { SearchStatements } from './search.ts'
 import { shadowFindings } from './shadows.ts'
 import { SharedWrites } from './shared-writes.ts'
 import type { Runner } from './statements.ts'
+import { survey } from './survey.ts'
 import { ThrottleStatements } from './throttle-statements.ts'
 import { type InsertOptions, type Open, TransactionOn } from './transaction.ts'
 
@@ -84,6 +85,7 @@ export function buildStore(options: StoreOptions): Store & { readonly counters: 
   return {
     isVersioned: options.users === null,
     ready: async () => (await start()).readiness,
+    examine: () => examineStore(options),
     findSession: (hash) => reads((on) => on.findSession(hash)),
     findAccount: (userId) => reads((on) => on.findAccount(userId)),
     findAccountsBy: (attribute, value) => reads((on) => on.findAccountsBy(attribute, value)),
@@ -106,6 +108,19 @@ export function buildStore(options: StoreOptions): Store & { readonly counters: 
       guarded((open) =>
         retried(() => seam.transaction((runner, native) => work(new TransactionOn(runner, open, options, native)))),
       ),
+
+    accountsAfter: (filter, username, limit) =>
+      guarded(async ({ search, accounts }) => {
+        const { statement, parameters } = search.after(filter, username, limit)
+        return (await seam.run(statement, parameters)).rows.map((row) => accounts.decode(row))
+      }),
+    idsAfter: (filter, userId, limit) =>
+      guarded(async ({ search }) => {
+        const { statement, parameters } = search.idsAfter(filter, userId, limit)
+        return (await seam.run(statement, parameters)).rows.map(([id]) => String(id))
+      }),
+    holdingsOf: (userIds, now) => guarded(({ own }) => own.holdings.of(seam, userIds, now)),
+    customNames: (now) => guarded(({ own }) => own.holdings.customNames(seam, now)),
 
     counters: buildCounters(seam, async () => (await opened()).throttle),
     outbox: buildOutbox(seam, opened),
@@ -146,42 +161,23 @@ function buildCounters(seam: Seam, opened: () => Promise<ThrottleStatements>): C
   }
 }
 
+/** What there is to be said before anything is made. */
+async function examineStore(options: StoreOptions): Promise<Diagnosis> {
+  const { findings, layout, idCollation } = await examineHost(options)
+  const own = await survey(options.db, layout, options.catalogue, idCollation)
+  return { findings: [...findings, ...own.findings], pending: own.pending }
+}
+
 async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Open; readiness: Readiness }> {
-  const { db, catalogue, users, prefix } = options
-  const dialect = dialectOf(db.client)
-  const findings: Finding[] = []
-  let layout = ownLayout(catalogue, dialect, prefix)
-  let idCollation = null
-
-  if (users) {
-    const table = await withSamples(options, users, await readHostTable(db, users.table))
-    const given = typeof options.defaults === 'function' ? null : Object.keys(options.defaults)
-    const remedies = remediesFor(db, users.table)
-    const { hostMakesIds, emailIsUnique } = options
-    findings.push(
-      ...examine({ catalogue, dialect, mapping: users, table, defaults: given, hostMakesIds, emailIsUnique, remedies }),
-    )
-    const errors = findings.filter(({ severity }) => severity === 'error')
-    if (errors.length > 0) throw new SsoError('table_unfit', { message: errors.map(described).join('\n') })
-
-    layout = hostLayout(catalogue, dialect, prefix, users, table.columns)
-    findings.push(...(await shadowFindings(db, layout, users, remedies)))
-    const missing = findings.find(({ severity }) => severity === 'error')
-    if (missing) throw new SsoError('table_unfit', { message: described(missing) })
-    idCollation = await readIdCollation(db, dialect, users.table, layout.idColumn)
-    tighten(options, layout, table.columns)
-  }
-  const homeless = options.lookups.find((name) => name !== 'user_id' && !layout.places.has(name))
-  if (homeless !== undefined) {
-    throw new SsoError('table_unfit', {
-      message: `Accounts are looked up by ${homeless}, which has no column of its own.`,
-    })
-  }
+  const { db, catalogue } = options
+  const { findings, layout, idCollation } = await examineHost(options)
+  const errors = findings.filter(({ severity }) => severity === 'error')
+  if (errors.length > 0) throw new SsoError('table_unfit', { message: errors.map(described).join('\n') })
   await migrate(db, layout, catalogue, idCollation)
   const accounts = new AccountStatements(db, catalogue, layout, options.emailIsUnique)
   const finder = new AccountFinder(db, accounts, options.emailIsUnique)
   const shared = new SharedWrites(db, accounts)
-  const search = new SearchStatements(db, layout, accounts)
+  const search = new SearchStatements(db, layout, accounts, finder)
   const own = new OwnStatements(db, layout)
   const resets = new ResetStatements(db, layout)
   const audit = new AuditStatements(db, layout)
@@ -193,6 +189,42 @@ async function openStore(options: StoreOptions, seam: Seam): Promise<{ open: Ope
     open: { accounts, finder, shared, search, own, resets, audit, outbox, throttle, layout },
     readiness: { findings },
   }
+}
+
+/** How the package would lie on the database, as far as the host's table is fit; changes nothing. */
+async function examineHost(
+  options: StoreOptions,
+): Promise<{ findings: readonly Finding[]; layout: Layout; idCollation: IdCollation | null }> {
+  const { db, catalogue, users, prefix, hostMakesIds, emailIsUnique } = options
+  const dialect = dialectOf(db.client)
+  if (!users) {
+    const layout = ownLayout(catalogue, dialect, prefix)
+    return { findings: homeless(options, layout), layout, idCollation: null }
+  }
+  const table = await withSamples(options, users, await readHostTable(db, users.table))
+  const defaults = typeof options.defaults === 'function' ? null : Object.keys(options.defaults)
+  const remedies = remediesFor(db, users.table)
+  const found = examine({ catalogue, dialect, mapping: users, table, defaults, hostMakesIds, emailIsUnique, remedies })
+  const isUnfit = found.some(({ severity }) => severity === 'error')
+  // Of a table that is unfit nothing but the names of ours can be said.
+  const layout = hostLayout(catalogue, dialect, prefix, users, isUnfit ? new Map() : table.columns)
+  if (isUnfit) return { findings: found, layout, idCollation: null }
+
+  const findings = [...found, ...(await shadowFindings(db, layout, users, remedies)), ...homeless(options, layout)]
+  tighten(options, layout, table.columns)
+  return { findings, layout, idCollation: await readIdCollation(db, dialect, users.table, layout.idColumn) }
+}
+
+/** Attributes that accounts are looked up by and that have no column. */
+function homeless({ lookups }: StoreOptions, layout: Layout): readonly Finding[] {
+  const names = lookups.filter((name) => name !== 'user_id' && !layout.places.has(name))
+  return names.map((name) => ({
+    severity: 'error',
+    table: layout.users,
+    column: name,
+    fault: 'accounts are looked up by it, and it has no column of its own.',
+    remedy: 'Set updateuser.uidAttribute to one that has.',
+  }))
 }
 
 /** The table with a value of each column in which only values say how the host writes them. */

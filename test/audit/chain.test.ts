@@ -242,6 +242,60 @@ describe.each(databases)('the chain of the audit trail on %s', (database) => {
     expect(faults(await verifyExport(part.slice(0, 2)))).toEqual([`record_removed ${last.record.id}`])
   })
 
+  test('the latest records of the whole trail are read a page at a time, whether they are sealed or not', async () => {
+    await sealed(1)
+    await rename('not sealed yet')
+    const rows = (await host.audit()).map(({ id }) => Number(id)).reverse()
+    const first = await host.sso.audit.getRecords({ limit: 2 })
+    expect(first.records.map(({ id }) => id)).toEqual(rows.slice(0, 2))
+    expect(first.next).toBe(rows[1])
+    const rest = await host.sso.audit.getRecords({ before: rows[1]! })
+    expect(rest.records.map(({ id }) => id)).toEqual(rows.slice(2, 102))
+    expect((await host.sso.audit.getRecords({ before: rows.at(-1)! })).records).toEqual([])
+  })
+
+  test('records of one request, of one account, and of both', async () => {
+    await host.sso.user.updateUserById({ actor, userId: ada, data: { last_name: 'A' }, cid: 'one request' })
+    await host.sso.user.updateUserById({ actor, userId: ada, data: { last_name: 'B' }, cid: 'another' })
+    const bob = (await host.sso.user.updateuser({ actor, uid: 'bob' })).user.user_id
+    await host.sso.user.updateUserById({ actor, userId: bob, data: { last_name: 'C' }, cid: 'one request' })
+
+    const found = async (filter: { cid?: string; userId?: string }) => {
+      const { records } = await host.sso.audit.getRecords(filter)
+      return records.map(({ cid, target_name, changes }) => [cid, target_name, changes[0]?.to])
+    }
+    const [ofAda, ofBob] = [
+      ['one request', 'ada', 'A'],
+      ['one request', 'bob', 'C'],
+    ] as const
+    expect(await found({ cid: 'one request' })).toEqual([ofBob, ofAda])
+    expect((await found({ userId: ada })).slice(0, 2)).toEqual([['another', 'ada', 'B'], ofAda])
+    expect(await found({ cid: 'one request', userId: ada })).toEqual([ofAda])
+    expect(await found({ cid: 'no such request' })).toEqual([])
+  })
+
+  test('the trail is followed: what is recorded from then on, each once and in order, until it is interrupted', async () => {
+    await sealed(1)
+    const end = new AbortController()
+    const followed: number[] = []
+    const since = (await host.audit()).at(-1)!.id
+    const { number } = await host.sso.audit.getHead()
+    await rename('followed 0')
+    for await (const { id, hash } of host.sso.audit.followAudit({
+      after: number,
+      signal: end.signal,
+      everySeconds: 0.01,
+    })) {
+      expect(hash).toMatch(/^[\w-]{43}$/)
+      followed.push(id)
+      if (followed.length < 5) await rename(`followed ${followed.length}`)
+      else end.abort()
+      if (followed.length > 5) throw new Error('it did not end')
+    }
+    const ids = (await host.audit()).map(({ id }) => Number(id)).filter((id) => id > Number(since))
+    expect(followed).toEqual(ids)
+  })
+
   test('the lag of each sink can be read', async () => {
     const lag = async () => (await host.sso.audit.getLag()).find(({ sink }) => sink === 'there')
     expect(await lag()).toEqual({ sink: 'there', behind: 0, oldest: null, failures: 0, isBusy: false })

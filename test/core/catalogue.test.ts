@@ -239,11 +239,12 @@ describe('the access matrix', () => {
         readableBy: rules.readableBy,
         nullable: schema.type.includes('null'),
         secret: rules.secret ?? false,
+        kind: schema.type.includes('boolean') ? 'boolean' : expect.stringMatching(/^(text|datetime|integer)$/),
       }
     })
     expect(rows).toEqual([
       ...own,
-      { attribute: 'pin', editableBy: 'self', readableBy: 'nobody', nullable: true, secret: true },
+      { attribute: 'pin', editableBy: 'self', readableBy: 'nobody', nullable: true, secret: true, kind: 'text' },
     ])
   })
 

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
+import { PassThrough } from 'node:stream'
+import type { Command } from 'commander'
 import ts from 'typescript'
 import auditSchema from '#schemas/audit-record.json' with { type: 'json' }
 import optionsSchema from '#schemas/options.json' with { type: 'json' }
 import restSchema from '#schemas/rest.json' with { type: 'json' }
 import updateuserSchema from '#schemas/updateuser.json' with { type: 'json' }
 import userSchema from '#schemas/user.json' with { type: 'json' }
+import { buildProgram } from '../../src/cli/program.ts'
 import { accessMatrix } from '../../src/core/schema/access.ts'
 import { buildCatalogue } from '../../src/core/schema/catalogue.ts'
 import { ERRORS, type ErrorCode } from '../../src/errors.ts'
@@ -25,6 +28,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   access,
   errors,
   'audit record': auditRecord,
+  commands,
   asvs,
 }
 
@@ -51,6 +55,25 @@ function rows(head: readonly string[], body: readonly (readonly string[])[]): st
 
 const code = (text: unknown) => `\`${text}\``
 const list = (names: readonly string[]) => names.map(code).join(', ')
+
+/** Usage and description of each command, as its help has them. */
+function commands(): string {
+  const visit = (command: Command, words: readonly string[]): string[][] =>
+    command.commands.flatMap((sub) => {
+      const path = [...words, sub.name()]
+      if (sub.commands.length > 0) return visit(sub, path)
+      const given = sub.registeredArguments.map((argument) => {
+        const name = argument.name().toUpperCase()
+        return argument.required ? name : `[${name}]`
+      })
+      const options = sub.options.map(({ flags, mandatory }) => (mandatory ? flags : `[${flags}]`))
+      return [[code([...path, ...given, ...options].join(' ')), sub.description()]]
+    })
+  const nothing = new PassThrough()
+  const io = { stdin: nothing, stdout: nothing, stderr: nothing, env: {}, cwd: '', userName: '' }
+  const program = buildProgram({ ...io, takeInterrupts: () => new AbortController().signal })
+  return rows(['`npx express-sso-users …`', ''], visit(program, []))
+}
 
 function versions(): string {
   const { engines, peerDependencies, peerDependenciesMeta, devDependencies } = JSON.parse(

@@ -54,7 +54,8 @@ describe.each(databases)('200,000 accounts: %s', (name) => {
     const { db } = opened[name] as TestDatabase
     const layout = ownLayout(CATALOGUE, dialectOf(db.client), 'sso_')
     const accounts = new AccountStatements(db, CATALOGUE, layout, true)
-    return { finder: new AccountFinder(db, accounts, true), search: new SearchStatements(db, layout, accounts) }
+    const finder = new AccountFinder(db, accounts, true)
+    return { finder, search: new SearchStatements(db, layout, accounts, finder) }
   }
   const store = () => storeOn((opened[name] as TestDatabase).db, { table: 'own' })
   const plan = (write: Write) => planOf(opened[name] as TestDatabase, write)

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createDatabase } from '../support/databases.ts'
 import { databases, PASSWORD } from '../support/host.ts'
@@ -7,6 +9,7 @@ import { type Answer, type Consumer, send, start } from './consumer.ts'
 import { COMPILERS, compile, type ExpressName, type Installation, install, OTHER_NODES } from './install.ts'
 import { answersToJwt, jwtStory } from './jwt-story.ts'
 
+const run = promisify(execFile)
 const SCRIPTS = { 'esm-ts': 'dist/app.js', 'esm-js': 'app.js', cjs: 'app.js' } as const
 type Name = keyof typeof SCRIPTS
 const NAMES = Object.keys(SCRIPTS) as Name[]
@@ -154,6 +157,27 @@ test.each(databases)(
   },
   COMPILING,
 )
+
+test.each(HOSTS)('the command line of the installed package, in a host with %s', async (express) => {
+  const database = await createDatabase('sqlite')
+  const npx = async (...argv: string[]) => {
+    const { DATABASE_URL, SSO_NEW_PASSWORD, ...env } = process.env
+    const given = { ...env, DATABASE_URL: database.url, SSO_NEW_PASSWORD: PASSWORD }
+    const options = { cwd: installed.hosts[express], env: given }
+    return run('npx', ['--no-install', 'express-sso-users', ...argv], options)
+  }
+  try {
+    const { stdout: help } = await npx('--help')
+    expect(help).toMatch(/^Usage: express-sso-users /)
+    expect((await npx('migrate')).stdout).toMatch(/^Made user_001\.\n/)
+    const { stdout, stderr } = await npx('create-super-user', 'admin')
+    expect([stdout, stderr]).toEqual([expect.stringMatching(/^admin is a super-user now; the id is \w+\.\n$/), ''])
+    const [row] = await database.db('sso_user')
+    expect(row).toMatchObject({ username: 'admin', approval_status: 'approved', is_super_user: 1 })
+  } finally {
+    await database.drop()
+  }
+})
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
 const FORM_TYPE = { 'Content-Type': 'application/x-www-form-urlencoded' }

@@ -114,9 +114,9 @@ export function listening<T extends Unlistened>(options: T, { add, tell }: Canar
 export function listenToFunctions({ user, session, attributes }: Sso, { add, tell }: Canaries): void {
   for (const api of [user, session, attributes] as unknown as Record<string, (input: never) => Promise<unknown>>[]) {
     for (const [name, run] of Object.entries(api)) {
-      api[name] = async (input) => {
+      const told = async (running: Promise<unknown>) => {
         try {
-          const result = await run(input)
+          const result = await running
           const { ust, totp_key, totpKey } = (result ?? {}) as Readonly<Record<string, unknown>>
           if (typeof ust === 'string') add('token', ust)
           for (const key of [totp_key, totpKey]) if (typeof key === 'string' && key !== '') add('TOTP key', key)
@@ -125,6 +125,11 @@ export function listenToFunctions({ user, session, attributes }: Sso, { add, tel
           tell('error', error)
           throw error
         }
+      }
+      // What is read while it is taken is not waited for.
+      api[name] = (input) => {
+        const running = run(input)
+        return Symbol.asyncIterator in running ? running : told(running)
       }
     }
   }

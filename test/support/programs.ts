@@ -10,8 +10,8 @@ const postgresFolders = (): readonly string[] =>
         .map((version) => join(POSTGRES, version, 'bin'))
     : []
 
-/** Programs of servers that tests start for themselves. */
-export const PROGRAMS = ['mariadb-install-db', 'mariadbd', 'initdb', 'postgres', 'redis-server'] as const
+/** Programs that tests start for themselves: servers, and a terminal. */
+export const PROGRAMS = ['mariadb-install-db', 'mariadbd', 'initdb', 'postgres', 'redis-server', 'script'] as const
 export type ProgramName = (typeof PROGRAMS)[number]
 
 /** Where a program is; undefined if it is not installed. */
@@ -32,6 +32,7 @@ const NEEDS: Readonly<Record<string, readonly ProgramName[]>> = {
   'test/faults/database-away.test.ts': ['mariadb-install-db', 'mariadbd', 'initdb', 'postgres'],
   'test/faults/redis-away.test.ts': ['redis-server'],
   'test/audit/redis-stream.test.ts': ['redis-server'],
+  'test/cli/process.test.ts': ['script'],
 }
 
 /** The test files that cannot run here. */

@@ -34,6 +34,8 @@ export interface CreateRequest {
   readonly totpCode?: string | null
   /** Hash of a password that nobody knows, for an account without one. Default: one is made. */
   readonly unknownHash?: () => Promise<string>
+  /** Whether names stay as they are given, null and white space included. Default: as `withNames` makes them. */
+  readonly keepsNames?: boolean
   /** Grants and custom attributes of the account, checked already. Default none. */
   readonly extras?: Pick<Extras, 'grants' | 'custom'>
   readonly demands?: Demands
@@ -95,7 +97,8 @@ export async function proposeAccount(core: Core, request: CreateRequest, actor: 
   requireSuperUser(actor)
   const { password, values } = readData(core, request.data)
   if (password !== null && !mayChoosePassword(core, actor, { isSelf: false })) throw passwordForbidden()
-  const patch = withNames(core, values)
+  const named = withNames(core, values)
+  const patch = request.keepsNames ? { ...named, ...values } : named
   const seen = hideSecrets(core.catalogue, patch)
   const proposed = { operation, actor, before: null, context, isDryRun: demands.isDryRun ?? false }
   const replaced = await core.hooks.before({ ...proposed, patch: seen })

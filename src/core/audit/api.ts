@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SsoError } from '../../errors.ts'
 import { callsOf, type Origin, startedFirst, text } from '../callers.ts'
 import type { Core } from '../core.ts'
@@ -5,8 +6,10 @@ import { codeActor } from '../sessions/gate.ts'
 import { type AuditHead, FIRST, type Link } from './chain.ts'
 import { type AuditLine, linesOf } from './export.ts'
 import type { Outbox, Place } from './outbox.ts'
+import { type AuditPage, MOST_AUDIT_RECORDS, pageOf } from './read.ts'
 import { recordOf } from './record.ts'
 import { sealAll } from './seal.ts'
+import type { SealedRecord } from './sink.ts'
 import { type AuditFault, type AuditVerification, verifyChain } from './verify.ts'
 
 /** How far behind a sink is. */
@@ -33,6 +36,26 @@ export interface PruneResult {
 
 /** The audit trail as a whole. In code only: no route reaches it. All reject with `SsoError` for wrong arguments. */
 export interface AuditApi {
+  /** The latest records of the whole trail, the latest first, whether they are sealed or not. */
+  getRecords(input?: {
+    /** Only those about this account; it may have been deleted since. Default: all. */
+    readonly userId?: string | number
+    /** Only those of the request with this correlation id. Default: all. */
+    readonly cid?: string
+    /** Only records before the one of this number. Default: from the latest on. */
+    readonly before?: number
+    /** Records at most. Default 100, which is also the most. */
+    readonly limit?: number
+  }): Promise<AuditPage>
+  /** Records of the whole trail as they come, each once, in the order in which they are sealed; does not end by itself. */
+  followAudit(input?: {
+    /** Begins after this head: its `number`. Default: with what is recorded from now on. */
+    readonly after?: number
+    /** Ends it. Default: only whoever reads does. */
+    readonly signal?: AbortSignal
+    /** Seconds between two looks at the database. Default 1. */
+    readonly everySeconds?: number
+  }): AsyncIterable<SealedRecord>
   /** Finds every record that was changed, removed, inserted or moved since it was sealed, and says which (ASVS 16.4.2). */
   verifyAudit(input?: {
     /** What `getHead` said at earlier times: shows whether the chain has been cut or made anew. Default none. */
@@ -72,7 +95,28 @@ export function buildAuditApi(core: Core, outbox: Outbox, now: () => Date): Audi
     for await (const link of links(outbox, after)) yield* linesOf(link)
   }
 
-  const api: Omit<AuditApi, 'exportAudit'> = {
+  const followAudit: AuditApi['followAudit'] = async function* ({ after, signal, everySeconds = 1 } = {}) {
+    let number = after ?? (await api.getHead()).number
+    while (!signal?.aborted) {
+      for await (const line of exportAudit({ after: number })) {
+        if (signal?.aborted) return
+        if ('record' in line) yield line.record
+        else number = line.seal.number
+      }
+      // Interrupted, it rejects: that is the end of the loop.
+      await sleep(everySeconds * 1000, undefined, signal ? { signal } : {}).catch(() => {})
+    }
+  }
+
+  const api: Omit<AuditApi, 'exportAudit' | 'followAudit'> = {
+    async getRecords({ userId, cid, before = Number.MAX_SAFE_INTEGER, limit = MOST_AUDIT_RECORDS } = {}) {
+      const filter = {
+        targetId: userId === undefined ? null : String(userId),
+        cid: cid === undefined ? null : text(cid, 'cid'),
+      }
+      return pageOf(await outbox.latest(filter, before), limit)
+    },
+
     async verifyAudit({ heads = [] } = {}) {
       await sealAll(outbox)
       const verification = await verifyChain(links(outbox, 0), FIRST, heads)
@@ -123,7 +167,7 @@ export function buildAuditApi(core: Core, outbox: Outbox, now: () => Date): Audi
 
     forgetSink: ({ name }) => outbox.forget(text(name, 'name')),
   }
-  return { ...startedFirst(core, api), exportAudit }
+  return { ...startedFirst(core, api), exportAudit, followAudit }
 }
 
 async function* links(outbox: Outbox, after: number): AsyncGenerator<Link> {

@@ -22,6 +22,14 @@ export interface Unsealed {
   readonly oldest: string | null
 }
 
+/** Which records are wanted; null for all. */
+export interface EntryFilter {
+  /** About this account. */
+  readonly targetId: string | null
+  /** Of this request. */
+  readonly cid: string | null
+}
+
 /** The port through which the relay reaches the trail in the database. */
 export interface Outbox {
   /** False once the host has closed its database for good. */
@@ -38,6 +46,8 @@ export interface Outbox {
   sealAfter(number: number): Promise<FullSeal | null>
   /** Records that say that they are of this seal, by id. */
   entriesOf(seal: number): Promise<readonly AuditEntry[]>
+  /** The latest records, sealed or not, that come before one of this id, the latest first; 200 at most. */
+  latest(filter: EntryFilter, before: number): Promise<readonly AuditEntry[]>
   /** Records of seals that there are not, by id; 1,000 at most. */
   strays(): Promise<readonly AuditEntry[]>
   /** Forgets the records of a seal, and keeps the seal. */

@@ -38,7 +38,12 @@ export function readAudit(core: Core, { userId, before, limit, ...call }: Call &
     const id = account?.values.user_id ?? recordableId(userId)
     const entries = id === null ? [] : await core.store.auditOf(id, before ?? Number.MAX_SAFE_INTEGER)
     if (!account && entries.length === 0 && before === null) throw new SsoError('user_unknown')
-    const records = entries.slice(0, Math.min(limit, MOST_AUDIT_RECORDS))
-    return { records, next: entries.length > records.length ? (records.at(-1)?.id ?? null) : null }
+    return pageOf(entries, limit)
   })
+}
+
+/** @param entries more than a page of them, if there are more */
+export function pageOf(entries: readonly AuditEntry[], limit: number): AuditPage {
+  const records = entries.slice(0, Math.min(limit, MOST_AUDIT_RECORDS))
+  return { records, next: entries.length > records.length ? (records.at(-1)?.id ?? null) : null }
 }

@@ -196,6 +196,7 @@ async function creationOf(
     context,
     data: { username, ...Object.fromEntries(values), ...(password === undefined ? {} : { password }) },
     autoApprove: false,
+    keepsNames: true,
     unknownHash,
     demands: { isDryRun },
     extras: { ...(edits.grants ? { grants: edits.grants } : {}), ...(custom.size > 0 ? { custom } : {}) },

@@ -12,7 +12,12 @@ export interface GrantEdits {
   readonly removeAcls: readonly string[]
   readonly addGroups: readonly string[]
   readonly removeGroups: readonly string[]
+  /** Lists that are whole: what is not added is removed. */
+  readonly whole?: readonly GrantList[]
 }
+
+/** Name of a list of what is granted. */
+export type GrantList = 'roles' | 'acls' | 'groups'
 
 /** The parameters as they come: names of contract `updateuser`, lists of text. */
 export type GrantParameters = Readonly<Partial<Record<GrantParameter, unknown>>>
@@ -46,12 +51,12 @@ export const MOST_IDS = 1000
 export async function parseGrants(core: Core, parameters: GrantParameters, issues: Issue[]): Promise<GrantEdits> {
   if (GRANT_PARAMETERS.every((name) => parameters[name] === undefined)) return NO_GRANTS
   const { roles, acls, groups } = core.config.catalogues
-  const addRoles = await readList(parameters, 'roles', roles, issues, parseRole)
-  const removeRoles = await readList(parameters, 'rolesnoselected', roles, issues, parseRoleName)
-  const addAcls = await readList(parameters, 'acls', acls, issues, parseId)
-  const removeAcls = await readList(parameters, 'aclsnoselected', acls, issues, parseId)
-  const addGroups = await readList(parameters, 'groupacls', groups, issues, parseId)
-  const removeGroups = await readList(parameters, 'groupaclsnoselected', groups, issues, parseId)
+  const addRoles = await readList(parameters.roles, 'roles', roles, issues, parseRole)
+  const removeRoles = await readList(parameters.rolesnoselected, 'rolesnoselected', roles, issues, parseRoleName)
+  const addAcls = await readList(parameters.acls, 'acls', acls, issues, parseId)
+  const removeAcls = await readList(parameters.aclsnoselected, 'aclsnoselected', acls, issues, parseId)
+  const addGroups = await readList(parameters.groupacls, 'groupacls', groups, issues, parseId)
+  const removeGroups = await readList(parameters.groupaclsnoselected, 'groupaclsnoselected', groups, issues, parseId)
 
   // Added and removed at once makes no sense (ASVS 2.2.3).
   const inBoth: [GrantParameter, readonly string[], readonly string[]][] = [
@@ -69,7 +74,7 @@ export async function parseGrants(core: Core, parameters: GrantParameters, issue
 
 /** Whether there is anything to do. */
 export function hasGrants(edits: GrantEdits): boolean {
-  return Object.values(edits).some((list) => list.length > 0)
+  return Object.values(edits).some((list: readonly unknown[]) => list.length > 0)
 }
 
 /** Edits by the names that the audit trail gives them: what is to be added, and what removed. */
@@ -79,7 +84,27 @@ export function grantsShown(edits: GrantEdits): Record<string, unknown> {
     acls: { add: edits.addAcls, remove: edits.removeAcls },
     groups: { add: edits.addGroups, remove: edits.removeGroups },
   }
-  return Object.fromEntries(Object.entries(lists).filter(([, { add, remove }]) => add.length + remove.length > 0))
+  return Object.fromEntries(
+    Object.entries(lists).flatMap(([name, { add, remove }]): [string, unknown][] => {
+      if (isWhole(edits, name as GrantList)) return [[name, { whole: add }]]
+      return add.length + remove.length > 0 ? [[name, { add, remove }]] : []
+    }),
+  )
+}
+
+function isWhole({ whole = [] }: GrantEdits, name: GrantList): boolean {
+  return whole.includes(name)
+}
+
+/** What is to be removed: of a whole list, everything that is not to be there. */
+function removals(
+  edits: GrantEdits,
+  name: GrantList,
+  before: readonly string[],
+  added: readonly string[],
+  removed: readonly string[],
+): readonly string[] {
+  return isWhole(edits, name) ? before.filter((id) => !added.includes(id)) : removed
 }
 
 /** Applies the edits, removals first. What is there already, or gone already, is left alone. */
@@ -90,7 +115,8 @@ export async function applyGrants(
   edits: GrantEdits,
 ): Promise<AttributeChange[]> {
   const roles = new Map(before.roles.map(({ role, rights }) => [role, rights]))
-  for (const role of edits.removeRoles) {
+  const added = edits.addRoles.map(({ role }) => role)
+  for (const role of removals(edits, 'roles', [...roles.keys()], added, edits.removeRoles)) {
     if (roles.delete(role)) await transaction.removeRole(userId, role)
   }
   for (const grant of edits.addRoles) {
@@ -99,8 +125,10 @@ export async function applyGrants(
     roles.set(grant.role, grant.rights)
   }
   const after = [...roles].map(([role, rights]) => ({ role, rights }))
-  const acls = await applyAcls(transaction, userId, 'acl', before.acls, edits.addAcls, edits.removeAcls)
-  const groups = await applyAcls(transaction, userId, 'group', before.groups, edits.addGroups, edits.removeGroups)
+  const removedAcls = removals(edits, 'acls', before.acls, edits.addAcls, edits.removeAcls)
+  const acls = await applyAcls(transaction, userId, 'acl', before.acls, edits.addAcls, removedAcls)
+  const removedGroups = removals(edits, 'groups', before.groups, edits.addGroups, edits.removeGroups)
+  const groups = await applyAcls(transaction, userId, 'group', before.groups, edits.addGroups, removedGroups)
 
   return [
     listChange('roles', before.roles.map(written), after.map(written)),
@@ -144,14 +172,14 @@ export function written({ role, rights }: RoleGrant): string {
   return `${role}|${rights}`
 }
 
-async function readList<T>(
-  parameters: GrantParameters,
-  name: GrantParameter,
+/** Items of a list, each id once; adds to `issues` whatever is wrong with them. */
+export async function readList<T>(
+  list: unknown,
+  name: string,
   catalogue: IdCatalogue,
   issues: Issue[],
   parse: (text: string) => { id: string; item: T } | string,
 ): Promise<readonly T[]> {
-  const list = parameters[name]
   const fault = (message: string, pointer?: string, code: ErrorCode = 'input_invalid') => {
     issues.push(issue(name, code, message, pointer))
   }
@@ -189,7 +217,7 @@ export function parseId(id: string): { id: string; item: string } | string {
 }
 
 /** `id|rights`: a non-empty subset of R, W and X in any order, no letter twice. */
-function parseRole(text: string): { id: string; item: RoleGrant } | string {
+export function parseRole(text: string): { id: string; item: RoleGrant } | string {
   const at = text.lastIndexOf('|')
   if (at < 0) return 'A role is written as "id|rights", for instance "sales|RW".'
   const rights = parseRights(text.slice(at + 1))

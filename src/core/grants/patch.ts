@@ -7,7 +7,16 @@ import type { Core, IdCatalogue } from '../core.ts'
 import { isPlainObject } from '../schema/validate.ts'
 import { requireSuperUser } from '../sessions/gate.ts'
 import type { Grants } from '../store.ts'
-import { exists, type GrantEdits, MOST_IDS, parseId, parseRights } from './edits.ts'
+import {
+  exists,
+  type GrantEdits,
+  type GrantList,
+  MOST_IDS,
+  parseId,
+  parseRights,
+  parseRole,
+  readList,
+} from './edits.ts'
 
 /** Everything that is granted to an account, by id: rights of each role, `true` for each ACL and group. */
 export interface GrantMap {
@@ -16,14 +25,14 @@ export interface GrantMap {
   readonly groups: Readonly<Record<string, true>>
 }
 
-/** What is to be given and taken: a merge patch of a `GrantMap`. */
+/** What is to be given and taken: a merge patch of a `GrantMap`. A list in place of an object is the whole of it. */
 export interface GrantPatch {
-  /** One to three of the letters `RWX` for each role, null to take it away. */
-  readonly roles?: Readonly<Record<string, string | null>>
-  /** `true` for each ACL, null to take it away. */
-  readonly acls?: Readonly<Record<string, true | null>>
-  /** `true` for each group, null to take it away. */
-  readonly groups?: Readonly<Record<string, true | null>>
+  /** One to three of the letters `RWX` for each role, null to take it away; or all roles there are to be, as `id|RWX`. */
+  readonly roles?: Readonly<Record<string, string | null>> | readonly string[]
+  /** `true` for each ACL, null to take it away; or the ids of all there are to be. */
+  readonly acls?: Readonly<Record<string, true | null>> | readonly string[]
+  /** `true` for each group, null to take it away; or the ids of all there are to be. */
+  readonly groups?: Readonly<Record<string, true | null>> | readonly string[]
 }
 
 /** Grants as a map, which a merge patch can take parts of. */
@@ -85,9 +94,9 @@ export async function readGrantPatch(core: Core, patch: Readonly<Record<string, 
   for (const name of Object.keys(patch).filter((name) => !Object.hasOwn(catalogues, name))) {
     issues.push(issue(name, 'attribute_unknown'))
   }
-  const roles = await readEntries(patch['roles'], 'roles', catalogues.roles, issues, parseRights)
-  const acls = await readEntries(patch['acls'], 'acls', catalogues.acls, issues, isTrue)
-  const groups = await readEntries(patch['groups'], 'groups', catalogues.groups, issues, isTrue)
+  const roles = await readEntries(patch['roles'], 'roles', catalogues.roles, issues, parseRights, roleEntry)
+  const acls = await readEntries(patch['acls'], 'acls', catalogues.acls, issues, isTrue, idEntry)
+  const groups = await readEntries(patch['groups'], 'groups', catalogues.groups, issues, isTrue, idEntry)
   throwIssues(issues)
   return {
     addRoles: [...roles].flatMap(([role, rights]) => (rights === null ? [] : [{ role, rights }])),
@@ -96,8 +105,14 @@ export async function readGrantPatch(core: Core, patch: Readonly<Record<string, 
     removeAcls: removed(acls),
     addGroups: added(groups),
     removeGroups: removed(groups),
+    whole: LISTS.filter((name) => Array.isArray(patch[name])),
   }
 }
+
+const LISTS: readonly GrantList[] = ['roles', 'acls', 'groups']
+
+/** One item of a whole list: the id and what it is given; or what is wrong with it. */
+type Entry<T> = { id: string; item: T } | string
 
 /** One member of the patch: what each id is given, null where it is taken away. */
 async function readEntries<T>(
@@ -106,7 +121,15 @@ async function readEntries<T>(
   catalogue: IdCatalogue,
   issues: Issue[],
   parse: (value: unknown) => { item: T } | string,
+  parseItem: (text: string) => Entry<T>,
 ): Promise<ReadonlyMap<string, T | null>> {
+  if (Array.isArray(member)) {
+    const entries = await readList(member, name, catalogue, issues, (text) => {
+      const entry = parseItem(text)
+      return typeof entry === 'string' ? entry : { id: entry.id, item: [entry.id, entry.item] as const }
+    })
+    return new Map(entries)
+  }
   const items = new Map<string, T | null>()
   if (member === undefined) return items
   const fault = (message: string, id?: string) => {
@@ -114,7 +137,7 @@ async function readEntries<T>(
       id === undefined ? undefined : `${issue(name, 'input_invalid').pointer}${issue(id, 'input_invalid').pointer}`
     issues.push(issue(name, 'input_invalid', message, pointer))
   }
-  if (!isPlainObject(member)) fault('The value must be an object with the ids as names.')
+  if (!isPlainObject(member)) fault('The value must be an object with the ids as names, or a list.')
   else if (Object.keys(member).length > MOST_IDS) fault(`There are more than ${MOST_IDS} ids.`)
   else {
     for (const [id, value] of Object.entries(member)) {
@@ -128,6 +151,16 @@ async function readEntries<T>(
     }
   }
   return items
+}
+
+function roleEntry(text: string): Entry<string> {
+  const parsed = parseRole(text)
+  return typeof parsed === 'string' ? parsed : { id: parsed.id, item: parsed.item.rights }
+}
+
+function idEntry(text: string): Entry<true> {
+  const parsed = parseId(text)
+  return typeof parsed === 'string' ? parsed : { id: parsed.id, item: true }
 }
 
 function isTrue(value: unknown): { item: true } | string {

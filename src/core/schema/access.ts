@@ -1,5 +1,5 @@
 import { type Issue, issue, throwIssues } from '../../errors.ts'
-import type { Attribute, Audience, Catalogue } from './catalogue.ts'
+import type { Attribute, AttributeKind, Audience, Catalogue } from './catalogue.ts'
 import type { StoredUser } from './user.gen.ts'
 import type { User } from './user.ts'
 
@@ -56,15 +56,18 @@ export interface AccessRow {
   readonly nullable: boolean
   /** Whether it is never returned, logged or audited in clear. */
   readonly secret: boolean
+  /** How its values are represented in code; `json` for everything that has no name here. */
+  readonly kind: AttributeKind
 }
 
 /** Who may read and change what, from the schema (ASVS 8.1.1, 8.1.2). */
 export function accessMatrix(catalogue: Catalogue): readonly AccessRow[] {
-  return [...catalogue.values()].map(({ name, editableBy, readableBy, nullable, secret }: Attribute) => ({
+  return [...catalogue.values()].map(({ name, editableBy, readableBy, nullable, secret, kind }: Attribute) => ({
     attribute: name,
     editableBy,
     readableBy: secret ? 'nobody' : readableBy,
     nullable,
     secret,
+    kind,
   }))
 }

@@ -132,6 +132,11 @@ function timeOf(text: unknown): Date | null {
   return typeof text === 'string' ? parseTime(text) : null
 }
 
+/** The kind of a property of a user schema. */
+export function kindOfSchema({ type, format }: Pick<AttributeSchema, 'type' | 'format'>): AttributeKind {
+  return kindOf(([] as string[]).concat((type as string | string[] | undefined) ?? []), format)
+}
+
 function kindOf(types: readonly string[], format: string | undefined): AttributeKind {
   const [type, ...others] = types.filter((candidate) => candidate !== 'null')
   if (type === undefined || others.length > 0) return 'json'

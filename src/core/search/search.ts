@@ -5,7 +5,7 @@ import { attempted } from '../operation.ts'
 import { visible } from '../schema/access.ts'
 import type { HostAttributes, User } from '../schema/user.ts'
 import { authenticate, requireSuperUser } from '../sessions/gate.ts'
-import type { Account } from '../store.ts'
+import type { Account, AccountFilter } from '../store.ts'
 import { checkSearch, type Unchecked, type Wanted } from './criteria.ts'
 
 /**
@@ -87,27 +87,33 @@ export function searchUsers(
 }
 
 async function find(core: Core, wanted: Wanted): Promise<{ total: number; accounts: readonly Account[] }> {
-  const { criteria, curPage, pageSize, nameOp, isNameExact } = wanted
+  const { criteria, curPage, pageSize } = wanted
   const offset = (curPage - 1) * pageSize
-  const { user_id: id, username } = criteria
-  if (typeof id === 'string') return sliced([await core.store.findAccount(id)])
-  if (typeof username === 'string') return sliced(await core.store.findAccountsBy('username', username))
+  const alone = await foundByName(core, criteria)
+  if (alone) return { total: alone.length, accounts: alone.slice(offset, offset + pageSize) }
 
+  const filter = filterOf(core, wanted)
+  const total = await core.store.countAccounts(filter)
+  // A page far behind the last is not the database's to skip to.
+  return { total, accounts: offset < total ? await core.store.searchAccounts(filter, { limit: pageSize, offset }) : [] }
+}
+
+/** Accounts by their id, or else by their username, which make all other criteria moot; null if neither is given. */
+export async function foundByName(core: Core, criteria: Wanted['criteria']): Promise<readonly Account[] | null> {
+  const { user_id: id, username } = criteria
+  if (typeof id === 'string') return [(await core.store.findAccount(id)) ?? []].flat()
+  return typeof username === 'string' ? core.store.findAccountsBy('username', username) : null
+}
+
+/** The criteria as the store takes them. */
+export function filterOf(core: Core, { criteria, nameOp, isNameExact }: Wanted): AccountFilter {
   const isName = ([name]: [string, unknown]) => core.catalogue.get(name)?.search === true
   const entries = Object.entries(criteria)
-  const filter = {
+  return {
     equal: Object.fromEntries(entries.filter((entry) => !isName(entry))),
     names: Object.fromEntries(entries.filter(isName)),
     nameOp,
     isNameExact,
-  }
-  const total = await core.store.countAccounts(filter)
-  // A page far behind the last is not the database's to skip to.
-  return { total, accounts: offset < total ? await core.store.searchAccounts(filter, { limit: pageSize, offset }) : [] }
-
-  function sliced(found: readonly (Account | null)[]) {
-    const accounts = found.filter((account) => account !== null)
-    return { total: accounts.length, accounts: accounts.slice(offset, offset + pageSize) }
   }
 }
 

@@ -253,6 +253,36 @@ describe.each(PLACES)(`accounts (${PLACE})`, (place) => {
     })
   })
 
+  test('a list of grants is the whole of them: what is not in it is taken away', async () => {
+    const { person, send, admin, observe } = client
+    const ada = await person()
+    const path = `/users/${ada.id}/grants`
+    const patch = (body: object) => send('PATCH', path, { as: admin, body })
+    await patch({ roles: { sales: 'RW', hr: 'X' }, acls: { a: true, b: true }, groups: { g: true } })
+    expect((await patch({ roles: ['hr|XR', 'it|R'], acls: ['b'] })).body).toEqual({
+      roles: { hr: 'RX', it: 'R' },
+      acls: { b: true },
+      groups: { g: true },
+      changed: ['roles', 'acls'],
+    })
+    const again = await patch({ roles: ['it|R', 'hr|RX'], acls: ['b'], groups: ['g'] })
+    expect(again.body).toMatchObject({ changed: [] })
+    expect((await patch({ roles: [], groups: [], acls: { b: null, c: true } })).body).toEqual({
+      roles: {},
+      acls: { c: true },
+      groups: {},
+      changed: ['roles', 'acls', 'groups'],
+    })
+    const refused = await observe(ada.name, () => patch({ roles: ['hr', 'it|R', 'it|W'], acls: ['a', 'a|b'] }))
+    expect(refused.reply).toMatchObject({
+      status: 422,
+      body: {
+        errors: ['/roles/0', '/roles/2', '/acls/1'].map((pointer) => expect.objectContaining({ pointer })),
+      },
+    })
+    expect(refused.elsewhere).toEqual([])
+  })
+
   test('ASVS 7.4.5, 7.5.2 sessions are listed and ended, one’s own and others’', async () => {
     const { person, send, admin, host } = client
     const ada = await person()
