@@ -158,26 +158,29 @@ test.each(databases)(
   COMPILING,
 )
 
-test.each(['express4', 'express5'] as const)('the command line of the installed package, in a host with %s', async (express) => {
-  const database = await createDatabase('sqlite')
-  const npx = async (...argv: string[]) => {
-    const { DATABASE_URL, SSO_NEW_PASSWORD, ...env } = process.env
-    const given = { ...env, DATABASE_URL: database.url, SSO_NEW_PASSWORD: PASSWORD }
-    const options = { cwd: installed.hosts[express], env: given }
-    return run('npx', ['--no-install', 'express-sso-users', ...argv], options)
-  }
-  try {
-    const { stdout: help } = await npx('--help')
-    expect(help).toMatch(/^Usage: express-sso-users /)
-    expect((await npx('migrate')).stdout).toMatch(/^Made user_001\.\n/)
-    const { stdout, stderr } = await npx('create-super-user', 'admin')
-    expect([stdout, stderr]).toEqual([expect.stringMatching(/^admin is a super-user now; the id is \w+\.\n$/), ''])
-    const [row] = await database.db('sso_user')
-    expect(row).toMatchObject({ username: 'admin', approval_status: 'approved', is_super_user: 1 })
-  } finally {
-    await database.drop()
-  }
-})
+test.each(['express4', 'express5'] as const)(
+  'the command line of the installed package, in a host with %s',
+  async (express) => {
+    const database = await createDatabase('sqlite')
+    const npx = async (...argv: string[]) => {
+      const { DATABASE_URL, SSO_NEW_PASSWORD, ...env } = process.env
+      const given = { ...env, DATABASE_URL: database.url, SSO_NEW_PASSWORD: PASSWORD }
+      const options = { cwd: installed.hosts[express], env: given }
+      return run('npx', ['--no-install', 'express-sso-users', ...argv], options)
+    }
+    try {
+      const { stdout: help } = await npx('--help')
+      expect(help).toMatch(/^Usage: express-sso-users /)
+      expect((await npx('migrate')).stdout).toMatch(/^Made user_001\.\n/)
+      const { stdout, stderr } = await npx('create-super-user', 'admin')
+      expect([stdout, stderr]).toEqual([expect.stringMatching(/^admin is a super-user now; the id is \w+\.\n$/), ''])
+      const [row] = await database.db('sso_user')
+      expect(row).toMatchObject({ username: 'admin', approval_status: 'approved', is_super_user: 1 })
+    } finally {
+      await database.drop()
+    }
+  },
+)
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
 const FORM_TYPE = { 'Content-Type': 'application/x-www-form-urlencoded' }
