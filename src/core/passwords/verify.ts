@@ -1,17 +1,20 @@
 import { SsoError } from '../../errors.ts'
-import { isApproved } from '../accounts/state.ts'
+import { canEnter, isApproved } from '../accounts/state.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
 import { identityFault } from '../schema/text.ts'
 import type { Account, Reads } from '../store.ts'
 import { throttled } from '../throttle/throttle.ts'
+import type { Memory } from './memory.ts'
 
 /**
  * The approved account that a username and password belong to. An unknown name costs one hash computation, as a known
- * one does, and is answered alike (ASVS 6.3.8). Not for use in a transaction.
+ * one does, and is answered alike (ASVS 6.3.8); a right password that `memory` recalls costs none. Not for use in a
+ * transaction.
  *
  * @param checkCode what must be right beside the password: a second guess would otherwise be free
+ * @param memory null where the password is not to be remembered
  * @throws SsoError `credentials_invalid`, `throttled`, or what `checkCode` throws
  */
 export async function verifyPassword(
@@ -20,6 +23,7 @@ export async function verifyPassword(
   context: Context,
   attempt: Attempt,
   checkCode: (account: Account) => void,
+  memory: Memory | null,
   reads: Reads = core.store,
 ): Promise<Account> {
   const found = identityFault(username) === null ? await reads.findAccountsBy('username', username) : []
@@ -29,12 +33,23 @@ export async function verifyPassword(
 
   // The account's own name: a host's column may find it by others, which would each be counted apart.
   const guess = { username: account?.values.username ?? username, context, isFullProof: true }
-  return throttled(core, guess, async () => {
+  const { remoteAddr } = context
+  const claim = { username: guess.username, password, hash: account?.values.password ?? '', remoteAddr }
+  if (memory?.recalls(claim) && account && isUnhindered(account)) return account
+
+  const verified = await throttled(core, guess, async () => {
     const isRight = await matches(core, account ?? null, password)
     if (!account || !isRight || !isApproved(account)) throw new SsoError('credentials_invalid')
     checkCode(account)
     return account
   })
+  memory?.remember(claim)
+  return verified
+}
+
+/** Where the account's state refuses even the right password, that takes the work of a wrong one, and is counted alike. */
+function isUnhindered({ values }: Account): boolean {
+  return canEnter(values) && !values.is_totp_enabled && !values.password_must_change
 }
 
 /** Checks a password that somebody who is known already sends once more. @throws SsoError `throttled`, or `wrong` */

@@ -25,6 +25,8 @@ interface Conditions {
   readonly changesOwnPassword?: boolean
   /** Whether a password is the proof: a state that is not told then reads like a wrong password (ASVS 6.3.8). */
   readonly byPassword?: boolean
+  /** Whether a session of somebody else's will begin with it: a password is then hashed each time. */
+  readonly isLogin?: boolean
   /** Where to read; default the store. */
   readonly reads?: Reads
 }
@@ -81,7 +83,8 @@ async function prove(
       const checkCode = ({ values }: Account) => {
         if (values.is_totp_enabled) throw codeMissing(core)
       }
-      const account = await verifyPassword(core, credentials, context, attempt, checkCode, reads)
+      const memory = conditions.isLogin ? null : core.memory
+      const account = await verifyPassword(core, credentials, context, attempt, checkCode, memory, reads)
       checkOwner(core, account, context, { ...conditions, byPassword: true })
       if (!conditions.changesOwnPassword) checkMustChange(core, account)
       return { actor: actorOf(account, 'password', null), account, authenticatedAt: context.now }
