@@ -33,9 +33,9 @@ export interface Memory {
   readonly close: (username: string, remoteAddr: string | null) => void
 }
 
-/** Stands for a name or an address of which nothing has failed. */
+/** Stands for a name or an address where nothing has failed, as long as it is kept under its key. */
 interface Mark {
-  isOpen: boolean
+  readonly key: string
 }
 
 interface Entry {
@@ -59,13 +59,9 @@ export function buildMemory(
   const keyOf = (...texts: readonly string[]) => digestOf(...texts).toString('base64url')
 
   const entries = new LRUCache<string, Entry>({ max: most, ttl: seconds * 1000, ttlResolution: 0, perf: { now } })
-  // What has no room any more could not be closed: it is closed.
-  const marks = new LRUCache<string, Mark>({
-    max: most * 2,
-    dispose: (mark) => {
-      mark.isOpen = false
-    },
-  })
+  const marks = new LRUCache<string, Mark>({ max: most * 2 })
+  // One that had to make room could not be taken away any more: it counts as that.
+  const isOpen = ({ marks: own }: Entry) => own.every((mark) => marks.get(mark.key) === mark)
 
   /** Another hash is another place: an old one is never compared with anything. */
   const placeOf = ({ username, remoteAddr, hash }: Claim) => keyOf('place', username, customerOf(remoteAddr), hash)
@@ -76,7 +72,7 @@ export function buildMemory(
     keyOf('address', customerOf(remoteAddr)),
   ]
   const opened = (key: string): Mark => {
-    const mark = marks.get(key) ?? { isOpen: true }
+    const mark = marks.get(key) ?? { key }
     marks.set(key, mark)
     return mark
   }
@@ -91,7 +87,7 @@ export function buildMemory(
       const place = placeOf(claim)
       const digest = digestIn(place, claim)
       const entry = entries.get(place)
-      if (!entry?.marks.every(({ isOpen }) => isOpen)) return false
+      if (!entry || !isOpen(entry)) return false
       if (timingSafeEqual(entry.digest, digest)) return true
       close(claim.username, claim.remoteAddr)
       return false
