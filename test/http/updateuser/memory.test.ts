@@ -319,13 +319,28 @@ describe('ASVS 6.3.1: passwords that are remembered are no way around the thrott
     ])
   })
 
+  test('who has to wait waits: where his address has failed since, or his name elsewhere', async () => {
+    const waits = `throttled ${LIMITS.firstWaitSeconds}`
+    for (const rememberSeconds of [3600, 0]) {
+      const { call } = await startSide(rememberSeconds, LIMITS)
+      expect(await call('ada', '192.0.2.1')).toBe('ok')
+      for (let number = 0; number < LIMITS.perAddress; number++) await call(`nobody ${number}`, '192.0.2.1')
+      expect(await call('ada', '192.0.2.1')).toBe(waits)
+
+      await call('nobody', '192.0.2.2')
+      expect(await call('bob', '192.0.2.2')).toBe('ok')
+      for (let number = 0; number < LIMITS.perAccount; number++) await call('BOB', '192.0.2.3', WRONG)
+      expect(await call('bob', '192.0.2.2')).toBe(waits)
+    }
+  })
+
   test('in whatever order right and wrong ones come, and from wherever: replies, waits and records are the same', async () => {
     const [remembers, forgets] = [await startSide(3600, LIMITS), await startSide(0, LIMITS)]
     const random = sequence(20_240_607)
     const one = <T>(of: readonly T[]) => of[Math.floor(random() * of.length)] as T
     const told: string[] = []
-    for (let step = 0; step < 150; step++) {
-      const name = one(['ada', 'ADA', 'bob', 'nobody'])
+    for (let step = 0; step < 100; step++) {
+      const name = one(['ada', 'ADA', 'bob', 'bob', `nobody ${step}`])
       const address = one(['192.0.2.1', '192.0.2.2', '2001:db8::1'])
       const password = random() < 0.7 ? PASSWORD : WRONG
       const code = await remembers.call(name, address, password)
