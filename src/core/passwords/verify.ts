@@ -4,17 +4,32 @@ import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
 import { identityFault } from '../schema/text.ts'
-import type { Account, Reads } from '../store.ts'
+import type { Account } from '../store.ts'
 import { throttled } from '../throttle/throttle.ts'
 import type { Memory } from './memory.ts'
+
+/** How a password is verified. */
+interface Manner {
+  /** Throws unless what must be beside the password is right: a second guess would otherwise be free. */
+  readonly checkCode: (account: Account) => void
+  /** Null where the password is neither recalled nor remembered. */
+  readonly memory: Memory | null
+  /** Accounts of the name, where they have been read just now. */
+  readonly named?: readonly Account[] | undefined
+}
+
+/** Whose password it is. */
+interface Verified {
+  readonly account: Account
+  /** Whether it was remembered, and not hashed. */
+  readonly isRecalled: boolean
+}
 
 /**
  * The approved account that a username and password belong to. An unknown name costs one hash computation, as a known
  * one does, and is answered alike (ASVS 6.3.8); a right password that `memory` recalls costs none. Not for use in a
  * transaction.
  *
- * @param checkCode what must be right beside the password: a second guess would otherwise be free
- * @param memory null where the password is not to be remembered
  * @throws SsoError `credentials_invalid`, `throttled`, or what `checkCode` throws
  */
 export async function verifyPassword(
@@ -22,11 +37,10 @@ export async function verifyPassword(
   { username, password }: Omit<Extract<Credentials, { via: 'password' }>, 'via'>,
   context: Context,
   attempt: Attempt,
-  checkCode: (account: Account) => void,
-  memory: Memory | null,
-  reads: Reads = core.store,
-): Promise<Account> {
-  const found = identityFault(username) === null ? await reads.findAccountsBy('username', username) : []
+  { checkCode, memory, named }: Manner,
+): Promise<Verified> {
+  const isName = identityFault(username) === null
+  const found = isName ? (named ?? (await core.store.findAccountsBy('username', username))) : []
   // A host's table may lack a unique index; a name that two accounts have names neither.
   const account = found.length === 1 ? found[0] : undefined
   if (account) attempt.target = { id: account.values.user_id, name: account.values.username }
@@ -35,7 +49,7 @@ export async function verifyPassword(
   const guess = { username: account?.values.username ?? username, context, isFullProof: true }
   const { remoteAddr } = context
   const claim = { username: guess.username, password, hash: account?.values.password ?? '', remoteAddr }
-  if (memory?.recalls(claim) && account && isUnhindered(account)) return account
+  if (memory?.recalls(claim) && account && isUnhindered(account)) return { account, isRecalled: true }
 
   const verified = await throttled(core, guess, async () => {
     const isRight = await matches(core, account ?? null, password)
@@ -44,7 +58,7 @@ export async function verifyPassword(
     return account
   })
   memory?.remember(claim)
-  return verified
+  return { account: verified, isRecalled: false }
 }
 
 /** Where the account's state refuses even the right password, that takes the work of a wrong one, and is counted alike. */

@@ -50,7 +50,7 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     checkApp(core, context)
 
     const checkCode = (found: Account) => void secondFactor(core, found, request)
-    const account = await verifyPassword(core, request, context, attempt, checkCode, null)
+    const { account } = await verifyPassword(core, request, context, attempt, { checkCode, memory: null })
     if (!core.config.loginApps.includes(context.app ?? '')) {
       throw new SsoError(inform.appInvalid ? 'app_not_allowed' : 'not_allowed')
     }

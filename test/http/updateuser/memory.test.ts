@@ -244,6 +244,32 @@ describe('passwords of requests that are remembered', () => {
     await other.close()
   })
 
+  test('who is meant is found after the password was hashed, not before', async () => {
+    const { hasher } = countingHasher()
+    const during = { work: async () => {} }
+    stage = await start('sqlite', {
+      password: {
+        hasher: {
+          ...hasher,
+          async verify(hash, password) {
+            await during.work()
+            return hasher.verify(hash, password)
+          },
+        },
+      },
+    })
+    const { host } = stage
+    const userId = await idOf(host, 'bob')
+    during.work = async () => {
+      await host.sso.user.updateUserById({ actor, userId, data: { username: 'robert' } })
+    }
+    const rename = () => send(host, 'POST form', { ...ADMIN, uid: 'bob', displayName: 'Bob' })
+    const unknown = refusal('bob', { parameter: 'uid', pointer: '/uid', code: 'user_unknown' })
+    for (const reply of [await rename(), await rename()]) expect([reply.status, reply.body]).toEqual([404, unknown])
+    const renamed = await send(host, 'POST form', { ...ADMIN, uid: 'robert', displayName: 'Bob' })
+    expect([renamed.status, renamed.body]).toEqual([200, done('robert', 'display_name')])
+  })
+
   test('ASVS 6.3.8 whoever is refused costs one computation, whatever is remembered', async () => {
     stage = await start('sqlite', { inform: { locked: false } })
     const { host, as, verified } = stage
