@@ -9,6 +9,7 @@ import { type BatchApi, buildBatchApi } from './core/batch/api.ts'
 import type { Core } from './core/core.ts'
 import { buildHooks } from './core/hooks.ts'
 import { argon2Hasher } from './core/passwords/hasher.ts'
+import { buildMemory } from './core/passwords/memory.ts'
 import { type AccessRow, accessMatrix } from './core/schema/access.ts'
 import { type AttributesSchema, buildCatalogue } from './core/schema/catalogue.ts'
 import type { HostAttributes } from './core/schema/user.ts'
@@ -142,6 +143,7 @@ export function createSso(options: Options): Sso {
       counters: countersFor(config, config.throttle.store, store.counters),
       limits: config.throttle.limits,
     },
+    memory: config.memory && buildMemory(config.memory),
     decoyHash: () => {
       decoy ??= hasher.hash(randomPassword()).catch((error) => {
         decoy = null

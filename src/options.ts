@@ -119,6 +119,13 @@ export interface Options<Attrs extends object = HostAttributes> {
      * dialect, for new accounts, too, and leaves `startPasswordReset`; the host's own code may still. Default true.
      */
     readonly superUsersMayChoose?: boolean
+    /**
+     * Seconds for which a right `user` and `pass`, or Basic, is not hashed again from the same address; 3600 at most, 0
+     * for none. A new hash, a lock, a rejection and a wrong guess end it at once. Logins are always hashed. Default 60.
+     */
+    readonly rememberSeconds?: number
+    /** How many such passwords at most; as digests, in this process. Default 1000. */
+    readonly rememberMost?: number
     /** The host's own password hashing. Default: argon2id; older forms are verified and re-hashed. */
     readonly hasher?: Hasher
   }

@@ -24,6 +24,8 @@ export interface Config {
   readonly store: Omit<StoreOptions, 'catalogue' | 'validator' | 'emailIsUnique' | 'newUuid' | 'usesTransactor'>
   /** Null for none. */
   readonly throttle: { readonly store: ThrottleStore; readonly limits: ThrottleLimits } | null
+  /** Passwords that are remembered; null for none. */
+  readonly memory: { readonly seconds: number; readonly most: number } | null
   readonly attributes: AttributesSchema | undefined
   readonly hooks: Hooks<never>
   readonly sinks: readonly AuditSink[]
@@ -170,6 +172,10 @@ export function resolveOptions(options: Options): Config {
       sinks: sinksOf(options).map(({ name }) => name),
     },
     throttle: throttleOf(options),
+    memory:
+      password?.rememberSeconds === 0
+        ? null
+        : { seconds: password?.rememberSeconds ?? 60, most: password?.rememberMost ?? 1000 },
     attributes: options.attributes,
     hooks: (options.hooks ?? {}) as Hooks<never>,
     sinks: sinksOf(options),

@@ -3,6 +3,7 @@ import type { AuditTrail } from './audit/trail.ts'
 import type { Background } from './background.ts'
 import type { HookRunner } from './hooks.ts'
 import type { Hasher } from './passwords/hasher.ts'
+import type { Memory } from './passwords/memory.ts'
 import type { PasswordPolicy } from './passwords/policy.ts'
 import type { Catalogue } from './schema/catalogue.ts'
 import type { Validator } from './schema/validate.ts'
@@ -146,6 +147,8 @@ export interface Core {
   readonly hasher: Hasher
   /** Slows down guesses at passwords and codes; null where nothing does. */
   readonly throttle: Throttle | null
+  /** Passwords of requests that have just been verified; null where none are remembered. */
+  readonly memory: Memory | null
   /** A hash that no password has, checked where there is no account, so that both take the same work. */
   readonly decoyHash: () => Promise<string>
   readonly hooks: HookRunner

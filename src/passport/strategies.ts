@@ -92,7 +92,7 @@ class SsoStrategy extends PassportStrategy.Strategy implements Strategy {
     const context = contextOf(req)
     return attempted(core, 'authenticate', context, async (attempt) => {
       await core.store.ready()
-      const { account, actor } = await authenticate(core, credentials, context, attempt)
+      const { account, actor } = await authenticate(core, credentials, context, attempt, { isLogin: true })
       if (!account) throw new SsoError('credentials_invalid')
       return visible(core.catalogue, account.values, { isSelf: true, isSuperUser: actor.isSuperUser })
     })

@@ -8,8 +8,8 @@ import { load } from './load.ts'
 
 const HELP = `Requests a second of PATCH /zato/sso/user, beside the same work written by hand on Express and Knex, and beside
 better-auth's update-user (which writes no audit row). The package seals its records and delivers them to a file; table-only
-is the package without that, and earlier the package as it was at some commit. Only the ratios mean something: rates are the
-machine's.
+is the package without that, and earlier the package as it was at some commit. POST /updateuser with a super-user's user
+and pass makes the same change. Only the ratios mean something: rates are the machine's.
 
 npm run bench -- [options]
   --database <name>    sqlite, mariadb or postgres; may be repeated. Default: all that answer
@@ -24,7 +24,13 @@ npm run bench -- [options]
   --help`
 
 const WARM_UP_SECONDS = 2
-const OTHERS = ['earlier', 'table-only', 'hand-written', 'better-auth'] as const
+const RATIOS = [
+  ['package', 'earlier'],
+  ['package', 'table-only'],
+  ['package', 'hand-written'],
+  ['package', 'better-auth'],
+  ['updateuser', 'package'],
+] as const satisfies readonly (readonly [ContenderName, ContenderName])[]
 
 interface Settings {
   readonly databases: readonly DatabaseName[]
@@ -137,9 +143,9 @@ function median(numbers: readonly number[]): number {
   return (low + high) / 2
 }
 
-/** The package's figure by another's, round by round: the median, and the least and the greatest. */
-function ratio(results: Results, figure: keyof Measured, other: ContenderName): string {
-  const ours = results.get('package')
+/** A contender's figure by another's, round by round: the median, and the least and the greatest. */
+function ratio(results: Results, figure: keyof Measured, one: ContenderName, other: ContenderName): string {
+  const ours = results.get(one)
   const theirs = results.get(other)
   if (!ours || !theirs) return '-'
   const ratios = ours.map((round, index) => round[figure] / (theirs[index]?.[figure] ?? Number.NaN))
@@ -151,13 +157,14 @@ function row(database: DatabaseName, results: Results, figure: keyof Measured): 
     const measured = results.get(name as ContenderName)
     return measured ? String(Math.round(median(measured.map((round) => round[figure])))) : '-'
   })
-  return [database, ...medians, ...OTHERS.map((other) => ratio(results, figure, other))]
+  return [database, ...medians, ...RATIOS.map(([one, other]) => ratio(results, figure, one, other))]
 }
 
 function printTable(title: string, measured: ReadonlyMap<DatabaseName, Results>, figure: keyof Measured): void {
   const titles = Object.values(CONTENDERS).map((contender) => contender.title)
   const rows = [...measured].map(([database, results]) => row(database, results, figure))
-  const ratios = OTHERS.map((other) => `ours / ${CONTENDERS[other].title}`)
+  const titleOf = (name: ContenderName) => (name === 'package' ? 'ours' : CONTENDERS[name].title)
+  const ratios = RATIOS.map(([one, other]) => `${titleOf(one)} / ${titleOf(other)}`)
   const whole = [['database', ...titles, ...ratios], ...rows]
   // Without columns of what was not measured.
   const table = whole.map((line) => line.filter((_, column) => rows.some((one) => one[column] !== '-')))

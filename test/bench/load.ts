@@ -1,5 +1,5 @@
 import autocannon, { type Request } from 'autocannon'
-import { type Call, type Listening, NAME } from './servers/protocol.ts'
+import { type Call, FORM, type Listening, NAME } from './servers/protocol.ts'
 
 /** One round of requests. */
 export interface Round {
@@ -38,9 +38,9 @@ export async function load({ port, calls }: Listening, round: Round): Promise<{ 
   return { replies: result['2xx'], rate: result['2xx'] / result.duration }
 }
 
-/** Whether a reply says so: `{"status":"ok"}` is Zato's, `{"status":true}` better-auth's. */
+/** Whether a reply says so: `"status":"ok"` is the package's, behind a `cid` in one dialect, `"status":true` better-auth's. */
 export function isSuccess(body: string): boolean {
-  return /^\{"status":("ok"|true)[,}]/.test(body)
+  return /^\{("cid":"\w+",)?"status":("ok"|true)[,}]/.test(body)
 }
 
 /** Sends one name to every account. */
@@ -71,6 +71,7 @@ function requestsOf(calls: readonly Call[], { connections, number }: Round, conn
   )
 }
 
-function bodyWith({ body }: Call, name: string): string {
-  return body.replace(NAME, name)
+function bodyWith({ headers, body }: Call, name: string): string {
+  const isForm = headers['content-type'] === FORM
+  return body.replace(NAME, isForm ? encodeURIComponent(name) : name)
 }

@@ -24,7 +24,7 @@ import {
   passwordForbidden,
   type Rights,
 } from './rights.ts'
-import { findTarget, type Search } from './target.ts'
+import { findTarget, lookUpBoth, type Search } from './target.ts'
 import { hideSecrets, restoreSecrets } from './values.ts'
 
 /** A password to be set, and what must hold before it is. */
@@ -96,9 +96,13 @@ export interface Proposal {
 /** Who, on what, whether he may, whether it is valid: everything that can be known before the transaction. */
 export async function propose(core: Core, request: UpdateRequest, attempt: Attempt): Promise<Proposal> {
   const { operation, credentials, context, demands = {} } = request
-  const proof = request.proof ?? (await authenticate(core, credentials, context, attempt, conditionsOf(request)))
+  const both = request.proof ? null : await lookUpBoth(core, credentials, request.target)
+  const conditions = { ...conditionsOf(request), ...(both ? { named: both.named } : {}) }
+  const proof = request.proof ?? (await authenticate(core, credentials, context, attempt, conditions))
   attempt.actor = proof.actor
-  const target = await findTarget(core, request, proof, attempt)
+  // Hashing a password takes its time: the target may be another by then.
+  const search = both && proof.isRecalled ? { ...request, found: both.target } : request
+  const target = await findTarget(core, search, proof, attempt)
   const prepared: Prepared = (await request.prepare?.(proof, target)) ?? {
     rights: directRights(proof.actor, target.values.user_id),
     extras: request.extras ?? {},

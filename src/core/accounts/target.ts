@@ -1,4 +1,5 @@
 import { SsoError } from '../../errors.ts'
+import type { Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
 import { identityFault } from '../schema/text.ts'
@@ -33,6 +34,32 @@ export async function findTarget(
     : { id: target.by === 'id' && proof.actor.isSuperUser ? recordableId(target.userId) : null, name: null }
   if (found) return found
   throw new SsoError(proof.actor.isSuperUser || (await mayKnow?.(proof)) ? 'user_unknown' : 'super_user_required')
+}
+
+/** Who asks and who is meant, read by their names. */
+interface Both {
+  /** The accounts that the caller's name may be. */
+  readonly named: readonly Account[]
+  readonly target: Account | null
+}
+
+/**
+ * One read for the caller and the target, where both are known by their usernames and his password may be remembered; null
+ * where that is not so.
+ */
+export async function lookUpBoth(core: Core, credentials: Credentials, target: Target): Promise<Both | null> {
+  if (
+    core.memory === null ||
+    credentials.via !== 'password' ||
+    target.by !== 'attribute' ||
+    target.attribute !== 'username'
+  )
+    return null
+  const names = [credentials.username, target.value]
+  if (names.some((name) => identityFault(name) !== null)) return null
+  const found = await core.store.findAccountsByEach('username', names)
+  const [first, another] = found.get(target.value) ?? []
+  return { named: found.get(credentials.username) ?? [], target: another ? null : (first ?? null) }
 }
 
 async function lookUp(core: Core, target: Target, { actor, account }: Proof): Promise<Account | null> {

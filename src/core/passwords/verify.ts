@@ -1,17 +1,35 @@
 import { SsoError } from '../../errors.ts'
-import { isApproved } from '../accounts/state.ts'
+import { canEnter, isApproved } from '../accounts/state.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
 import { identityFault } from '../schema/text.ts'
-import type { Account, Reads } from '../store.ts'
+import type { Account } from '../store.ts'
 import { throttled } from '../throttle/throttle.ts'
+import type { Memory } from './memory.ts'
+
+/** How a password is verified. */
+interface Manner {
+  /** Throws unless what must be beside the password is right: a second guess would otherwise be free. */
+  readonly checkCode: (account: Account) => void
+  /** Null where the password is neither recalled nor remembered. */
+  readonly memory: Memory | null
+  /** Accounts of the name, where they have been read just now. */
+  readonly named?: readonly Account[] | undefined
+}
+
+/** Whose password it is. */
+interface Verified {
+  readonly account: Account
+  /** Whether it was remembered, and not hashed. */
+  readonly isRecalled: boolean
+}
 
 /**
  * The approved account that a username and password belong to. An unknown name costs one hash computation, as a known
- * one does, and is answered alike (ASVS 6.3.8). Not for use in a transaction.
+ * one does, and is answered alike (ASVS 6.3.8); a right password that `memory` recalls costs none. Not for use in a
+ * transaction.
  *
- * @param checkCode what must be right beside the password: a second guess would otherwise be free
  * @throws SsoError `credentials_invalid`, `throttled`, or what `checkCode` throws
  */
 export async function verifyPassword(
@@ -19,22 +37,33 @@ export async function verifyPassword(
   { username, password }: Omit<Extract<Credentials, { via: 'password' }>, 'via'>,
   context: Context,
   attempt: Attempt,
-  checkCode: (account: Account) => void,
-  reads: Reads = core.store,
-): Promise<Account> {
-  const found = identityFault(username) === null ? await reads.findAccountsBy('username', username) : []
+  { checkCode, memory, named }: Manner,
+): Promise<Verified> {
+  const isName = identityFault(username) === null
+  const found = isName ? (named ?? (await core.store.findAccountsBy('username', username))) : []
   // A host's table may lack a unique index; a name that two accounts have names neither.
   const account = found.length === 1 ? found[0] : undefined
   if (account) attempt.target = { id: account.values.user_id, name: account.values.username }
 
   // The account's own name: a host's column may find it by others, which would each be counted apart.
   const guess = { username: account?.values.username ?? username, context, isFullProof: true }
-  return throttled(core, guess, async () => {
+  const { remoteAddr } = context
+  const claim = { username: guess.username, password, hash: account?.values.password ?? '', remoteAddr }
+  if (memory?.recalls(claim) && account && isUnhindered(account)) return { account, isRecalled: true }
+
+  const verified = await throttled(core, guess, async () => {
     const isRight = await matches(core, account ?? null, password)
     if (!account || !isRight || !isApproved(account)) throw new SsoError('credentials_invalid')
     checkCode(account)
     return account
   })
+  memory?.remember(claim)
+  return { account: verified, isRecalled: false }
+}
+
+/** Where the account's state refuses even the right password, that takes the work of a wrong one, and is counted alike. */
+function isUnhindered({ values }: Account): boolean {
+  return canEnter(values) && !values.is_totp_enabled && !values.password_must_change
 }
 
 /** Checks a password that somebody who is known already sends once more. @throws SsoError `throttled`, or `wrong` */

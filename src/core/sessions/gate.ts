@@ -18,6 +18,8 @@ export interface Proof {
   readonly account: Account | null
   /** When the actor last proved himself by more than a token; null if that is not known. */
   readonly authenticatedAt: Date | null
+  /** Whether he proved himself by a password that was remembered. */
+  readonly isRecalled?: boolean
 }
 
 interface Conditions {
@@ -25,6 +27,10 @@ interface Conditions {
   readonly changesOwnPassword?: boolean
   /** Whether a password is the proof: a state that is not told then reads like a wrong password (ASVS 6.3.8). */
   readonly byPassword?: boolean
+  /** Whether a session of somebody else's will begin with it: a password is then hashed each time. */
+  readonly isLogin?: boolean
+  /** Accounts of the caller's username, where they have been read just now. */
+  readonly named?: readonly Account[]
   /** Where to read; default the store. */
   readonly reads?: Reads
 }
@@ -81,10 +87,13 @@ async function prove(
       const checkCode = ({ values }: Account) => {
         if (values.is_totp_enabled) throw codeMissing(core)
       }
-      const account = await verifyPassword(core, credentials, context, attempt, checkCode, reads)
+      const memory = conditions.isLogin ? null : core.memory
+      const { named } = conditions
+      const verified = await verifyPassword(core, credentials, context, attempt, { checkCode, memory, named })
+      const { account, isRecalled } = verified
       checkOwner(core, account, context, { ...conditions, byPassword: true })
       if (!conditions.changesOwnPassword) checkMustChange(core, account)
-      return { actor: actorOf(account, 'password', null), account, authenticatedAt: context.now }
+      return { actor: actorOf(account, 'password', null), account, authenticatedAt: context.now, isRecalled }
     }
 
     case 'host': {

@@ -49,7 +49,8 @@ export function login(core: Core, request: LoginRequest): Promise<LoginResult> {
     const { inform } = core.config
     checkApp(core, context)
 
-    const account = await verifyPassword(core, request, context, attempt, (found) => secondFactor(core, found, request))
+    const checkCode = (found: Account) => void secondFactor(core, found, request)
+    const { account } = await verifyPassword(core, request, context, attempt, { checkCode, memory: null })
     if (!core.config.loginApps.includes(context.app ?? '')) {
       throw new SsoError(inform.appInvalid ? 'app_not_allowed' : 'not_allowed')
     }

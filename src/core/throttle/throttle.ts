@@ -64,6 +64,7 @@ export async function throttled<T>(core: Core, guess: Guess, check: () => Promis
     result = await check()
   } catch (error) {
     if (!isWrong(error)) await giveBack(false)
+    else if (guess.purpose === undefined) core.memory?.close(guess.username, context.remoteAddr)
     throw error
   }
   await giveBack(isFullProof)

@@ -1,32 +1,31 @@
 import type { Knex } from 'knex'
 import { createSso, type Options, type Sso } from '../../../src/index.ts'
-import { type Call, NAME } from './protocol.ts'
+import { type Call, FORM, NAME } from './protocol.ts'
 import { settings } from './serve.ts'
 
 const PASSWORD = 'correct horse battery'
 
-/** The package on a database. Passwords are not what is measured: they need no strong hash here. */
-export function openSso(db: Knex, audit: NonNullable<Options['audit']> = {}): Sso {
-  const hasher = {
-    hash: async (password: string) => `plain ${password}`,
-    verify: async () => true,
-    isOutdated: () => false,
-  }
-  return createSso({ db, apps: ['CRM'], password: { hasher }, audit })
+// Where passwords are not what is measured: they need no strong hash there.
+const hasher = {
+  hash: async (password: string) => `plain ${password}`,
+  verify: async () => true,
+  isOutdated: () => false,
+}
+
+/** The package on a database. */
+export function openSso(
+  db: Knex,
+  audit: NonNullable<Options['audit']> = {},
+  password: NonNullable<Options['password']> = { hasher },
+): Sso {
+  return createSso({ db, apps: ['CRM'], password, audit })
 }
 
 /** Creates accounts, logs each in, and returns how each one's name is changed. */
-export async function createAccounts({ user, ready }: Sso): Promise<readonly Call[]> {
-  await ready()
+export async function createAccounts(sso: Sso): Promise<readonly Call[]> {
   const calls: Call[] = []
-  for (let number = 1; number <= settings.accounts; number++) {
-    const username = `user${number}`
-    await user.createUser({
-      actor: { via: 'code', name: 'bench' },
-      autoApprove: true,
-      data: { username, password: PASSWORD, display_name: `User ${number}`, email: `${username}@example.com` },
-    })
-    const { ust } = await user.login({ username, password: PASSWORD, currentApp: 'CRM' })
+  for (const username of await createUsers(sso, PASSWORD)) {
+    const { ust } = await sso.user.login({ username, password: PASSWORD, currentApp: 'CRM' })
     calls.push({
       method: 'PATCH',
       path: '/zato/sso/user',
@@ -35,4 +34,35 @@ export async function createAccounts({ user, ready }: Sso): Promise<readonly Cal
     })
   }
   return calls
+}
+
+/** Creates accounts, and a super-user, and returns how he changes each one's name as scripts of DigDash do. */
+export async function createTargets(sso: Sso): Promise<readonly Call[]> {
+  const usernames = await createUsers(sso)
+  const admin = { user: 'admin', pass: PASSWORD }
+  await sso.user.createSuperUser({ data: { username: admin.user, password: admin.pass } })
+  return usernames.map((uid) => ({
+    method: 'POST',
+    path: '/ddenterpriseapi/updateuser',
+    headers: { 'content-type': FORM },
+    body: `${new URLSearchParams({ ...admin, uid })}&displayName=${NAME}`,
+  }))
+}
+
+async function createUsers({ user, ready }: Sso, password?: string): Promise<readonly string[]> {
+  await ready()
+  const usernames = Array.from({ length: settings.accounts }, (_, index) => `user${index + 1}`)
+  for (const [index, username] of usernames.entries()) {
+    await user.createUser({
+      actor: { via: 'code', name: 'bench' },
+      autoApprove: true,
+      data: {
+        username,
+        display_name: `User ${index + 1}`,
+        email: `${username}@example.com`,
+        ...(password === undefined ? {} : { password }),
+      },
+    })
+  }
+  return usernames
 }

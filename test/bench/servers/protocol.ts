@@ -26,5 +26,8 @@ export interface Listening {
   readonly calls: readonly Call[]
 }
 
+/** Content type of a form. */
+export const FORM = 'application/x-www-form-urlencoded'
+
 /** Stands for the new name in the body of a call. */
 export const NAME = '@name@'
