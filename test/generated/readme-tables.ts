@@ -11,6 +11,7 @@ import { buildProgram } from '../../src/cli/program.ts'
 import { accessMatrix } from '../../src/core/schema/access.ts'
 import { buildCatalogue } from '../../src/core/schema/catalogue.ts'
 import { ERRORS, type ErrorCode } from '../../src/errors.ts'
+import { isBatch } from '../../src/http/rest/endpoint.ts'
 import { REST_ROUTES } from '../../src/http/rest/router.ts'
 import { UPDATEUSER } from '../../src/http/updateuser/failures.ts'
 import { ENDPOINTS } from '../../src/http/zato/endpoints.ts'
@@ -105,6 +106,7 @@ function functions(): string {
       ...membersOf('core/revert/api.ts', 'RevertApi', 'sso.user'),
       ...membersOf('core/sessions/api.ts', 'SessionApi', 'sso.session'),
       ...membersOf('core/attributes/api.ts', 'AttributesApi', 'sso.attributes'),
+      ...membersOf('core/batch/api.ts', 'BatchApi', 'sso.batch'),
       ...membersOf('core/audit/api.ts', 'AuditApi', 'sso.audit'),
     ],
   )
@@ -139,13 +141,15 @@ interface Node {
 
 function restEndpoints(): string {
   const { $defs } = restSchema as { $defs: Readonly<Record<string, Node>> }
-  const body = REST_ROUTES.map(({ method, path, summary, body: name, query = {} }) => {
+  const body = REST_ROUTES.map((route) => {
+    const { method, path, summary, body: name, query = {} } = route
     const { properties = {}, required = [], additionalProperties } = (name && $defs[name]) || {}
     const members = Object.keys(properties).map((member) =>
       required.includes(member) ? `**${code(member)}**` : code(member),
     )
     const parameters = Object.keys(query).filter((parameter) => parameter !== 'dryRun')
-    if (name && additionalProperties !== false) members.unshift('attributes')
+    if (isBatch(route)) members.unshift('[lines](#many-changes-in-one-request)')
+    else if (name && additionalProperties !== false) members.unshift('attributes')
     const queried = parameters.length > 0 ? [`?${parameters.map(code).join(', ')}`] : []
     return [code(`${method.toUpperCase()} ${path}`), summary, [...members, ...queried].join(', ')]
   })
