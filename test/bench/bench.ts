@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DATABASES, type DatabaseName, unavailability } from '../support/databases.ts'
+import { type BatchRound, measureBatches } from './batches.ts'
 import { type Compiled, compileEarlierServers, compileServers } from './compile.ts'
 import { CONTENDERS, type Contender, type ContenderName, start } from './contenders.ts'
 import { load } from './load.ts'
@@ -14,6 +15,8 @@ and pass makes the same change. Only the ratios mean something: rates are the ma
 npm run bench -- [options]
   --database <name>    sqlite, mariadb or postgres; may be repeated. Default: all that answer
   --contender <name>   ${Object.keys(CONTENDERS).join(', ')}; may be repeated. Default: all
+  --batches            measures batches alone: lines of POST /updateuser/batch beside single POST /updateuser, one after the
+                       other. Without it they come last, unless contenders are named
   --against <commit>   measures the package as it was there, too, in the same rounds: HEAD~20, say
   --rounds <n>         rounds of each contender, in turns. Default 7
   --seconds <n>        length of a round. Default 3
@@ -35,6 +38,7 @@ const RATIOS = [
 interface Settings {
   readonly databases: readonly DatabaseName[]
   readonly contenders: readonly ContenderName[]
+  readonly measuresBatches: boolean
   /** Commit of `earlier`; null for none. */
   readonly against: string | null
   readonly rounds: number
@@ -61,6 +65,7 @@ function settingsOf(args: readonly string[]): Settings | null {
     options: {
       database: { type: 'string', multiple: true },
       contender: { type: 'string', multiple: true },
+      batches: { type: 'boolean', default: false },
       against: { type: 'string' },
       rounds: { type: 'string', default: '7' },
       seconds: { type: 'string', default: '3' },
@@ -79,7 +84,8 @@ function settingsOf(args: readonly string[]): Settings | null {
   const known = (Object.keys(CONTENDERS) as ContenderName[]).filter((name) => name !== 'earlier' || against !== null)
   return {
     databases: chosen('database', values.database, DATABASES),
-    contenders: chosen('contender', values.contender, known),
+    contenders: values.batches ? [] : chosen('contender', values.contender, known),
+    measuresBatches: values.batches || values.contender === undefined,
     against,
     rounds: count('rounds', values.rounds),
     seconds: count('seconds', values.seconds),
@@ -178,6 +184,19 @@ function printTable(title: string, measured: ReadonlyMap<DatabaseName, Results>,
   }
 }
 
+function printBatches(measured: ReadonlyMap<DatabaseName, readonly BatchRound[]>): void {
+  if (measured.size === 0) return
+  console.log('\nLines of a batch beside single requests one after the other; medians, and the ratio as above')
+  for (const [database, rounds] of measured) {
+    const [single, lines] = [rounds.map((round) => round.single), rounds.map((round) => round.lines)]
+    const ratios = rounds.map((round) => round.lines / round.single)
+    const spread = `${median(ratios).toFixed(1)} (${Math.min(...ratios).toFixed(1)}-${Math.max(...ratios).toFixed(1)})`
+    console.log(
+      `${database}: ${Math.round(median(single))} requests a second, ${Math.round(median(lines))} lines: ${spread}`,
+    )
+  }
+}
+
 async function run(settings: Settings): Promise<void> {
   const { rounds, seconds, connections, accounts, poolSize } = settings
   if (settings.profiles !== null) mkdirSync(settings.profiles, { recursive: true })
@@ -193,6 +212,7 @@ async function run(settings: Settings): Promise<void> {
     compiled.push(compileServers())
     if (settings.against !== null) compiled.push(compileEarlierServers(settings.against))
     const measured = new Map<DatabaseName, Results>()
+    const batches = new Map<DatabaseName, readonly BatchRound[]>()
     const missing: string[] = []
     for (const database of settings.databases) {
       const fault = await unavailability(database)
@@ -201,10 +221,14 @@ async function run(settings: Settings): Promise<void> {
         continue
       }
       console.log(`${database} ...`)
-      measured.set(database, await measure(database, serverOf, settings))
+      if (settings.contenders.length > 0) measured.set(database, await measure(database, serverOf, settings))
+      if (settings.measuresBatches) batches.set(database, await measureBatches(database, { ...settings, serverOf }))
     }
-    printTable('Requests a second', measured, 'rate')
-    printTable("Microseconds of the server's processor a request (less is better)", measured, 'processor')
+    if (measured.size > 0) {
+      printTable('Requests a second', measured, 'rate')
+      printTable("Microseconds of the server's processor a request (less is better)", measured, 'processor')
+    }
+    printBatches(batches)
     if (missing.length > 0) console.log()
     for (const line of missing) console.log(line)
   } finally {
