@@ -154,7 +154,7 @@ describe.each<Place>(PLACES)(`batches of accounts: ${PLACE}`, (place) => {
     expect(seen).toEqual([null, null, 'closed', 'open', 'open'].map((name) => name ?? expect.toSatisfy((v) => !v)))
   })
 
-  test('an atomic batch is done as a whole or not at all; its lines say which it was', async () => {
+  test('ASVS 2.3.3 an atomic batch is done as a whole or not at all; its lines say which it was', async () => {
     await start()
     const before = await contentsOf(host)
     const wrong = await run(
@@ -325,7 +325,7 @@ describe.each<Place>(PLACES)(`batches of accounts: ${PLACE}`, (place) => {
     expect(new Set(records.map(({ cid }) => cid)).size).toBe(60)
   })
 
-  test('who loses his rights does no further line, and who has none does nothing', async () => {
+  test('ASVS 8.3.3 who loses his rights does no further line of a batch, and who has none does nothing', async () => {
     await start()
     const ust = await host.login('admin')
     const admin = await idOf(host, 'admin')
@@ -374,7 +374,7 @@ describe.each<Place>(PLACES)(`batches of accounts: ${PLACE}`, (place) => {
     })
   })
 
-  test('the last super-user stays, however a batch tries', async () => {
+  test('ASVS 2.3.4 the last super-user stays, however a batch tries', async () => {
     await start({}, ['ada'])
     await host.sso.user.createSuperUser({ data: { username: 'second', password: PASSWORD } })
     const lines = [

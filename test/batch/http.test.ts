@@ -116,7 +116,7 @@ describe.each<Place>(PLACES)(`POST /updateuser/batch: ${PLACE}`, (place) => {
     expect(await contentsOf(host)).not.toEqual(before)
   })
 
-  test('what a batch is refused with as a whole changes nothing', async () => {
+  test('ASVS 6.3.4 a batch is refused like any other request, and then changes nothing', async () => {
     host = await startBatchHost(place)
     const before = await contentsOf(host)
     const line = [{ uid: 'ada', displayName: 'x' }]
@@ -297,7 +297,7 @@ describe.each<Place>(PLACES)(`POST /users/batch: ${PLACE}`, (place) => {
     ])
   })
 
-  test('what an account could be taken over by needs a fresh proof, in a batch, too', async () => {
+  test('ASVS 7.5.1 what an account could be taken over by needs a fresh proof, in a batch, too', async () => {
     let now = new Date('2031-05-06T07:08:09.000Z')
     host = await startBatchHost(place, { options: { now: () => now } })
     const ust = await host.login('admin')
