@@ -40,31 +40,35 @@ interface Progress {
  * Writes drafts in one transaction in which each stands alone: what one of them fails at undoes nothing of the others.
  * Where all is well, which is nearly always, that needs no savepoints; otherwise all are written again, with one for each.
  */
-export async function writeEach(batch: Batch, drafts: readonly Draft[]): Promise<readonly Written[]> {
-  if (drafts.length === 0) return []
-  const progress: Progress = { draft: null }
-  try {
-    return await writeAll(batch, drafts, trusting, progress)
-  } catch (error) {
-    if (!progress.draft) throw error
-    return writeAll(batch, drafts, careful, progress)
-  }
+export function writeEach(batch: Batch, drafts: readonly Draft[]): Promise<readonly Written[]> {
+  return trustingFirst(batch, drafts, (progress) => writeAll(batch, drafts, careful, progress))
 }
 
 /** Writes all drafts in one transaction, or none of them; says which one has failed, and why. */
-export async function writeTogether(batch: Batch, drafts: readonly Draft[]): Promise<readonly Written[]> {
+export function writeTogether(batch: Batch, drafts: readonly Draft[]): Promise<readonly Written[]> {
+  return trustingFirst(batch, drafts, async (progress) => {
+    try {
+      return await writeAll(batch, drafts, oneByOne, progress)
+    } catch (error) {
+      if (!progress.draft) throw error
+      return [{ draft: progress.draft, error: domainError(error) }]
+    }
+  })
+}
+
+/** @param otherwise what is done where a draft has failed */
+async function trustingFirst(
+  batch: Batch,
+  drafts: readonly Draft[],
+  otherwise: (progress: Progress) => Promise<readonly Written[]>,
+): Promise<readonly Written[]> {
   if (drafts.length === 0) return []
   const progress: Progress = { draft: null }
   try {
     return await writeAll(batch, drafts, trusting, progress)
   } catch (error) {
     if (!progress.draft) throw error
-  }
-  try {
-    return await writeAll(batch, drafts, oneByOne, progress)
-  } catch (error) {
-    if (!progress.draft) throw error
-    return [{ draft: progress.draft, error: domainError(error) }]
+    return otherwise(progress)
   }
 }
 
