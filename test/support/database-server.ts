@@ -41,6 +41,7 @@ const KINDS: Readonly<Record<ServerName, Kind>> = {
       run(options, program('mariadb-install-db'), [
         '--no-defaults',
         `--datadir=${join(directory, 'data')}`,
+        `--tmpdir=${directory}`,
         '--auth-root-authentication-method=normal',
         '--skip-test-db',
       ]),
@@ -48,6 +49,8 @@ const KINDS: Readonly<Record<ServerName, Kind>> = {
       program('mariadbd'),
       '--no-defaults',
       `--datadir=${join(directory, 'data')}`,
+      // One that starts clears away what is there: the temporary tables of a server at work, where it is /tmp.
+      `--tmpdir=${directory}`,
       `--socket=${join(directory, 'socket')}`,
       `--pid-file=${join(directory, 'pid')}`,
       `--port=${port}`,
