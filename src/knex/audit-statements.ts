@@ -65,7 +65,9 @@ export class AuditStatements {
 
   /** The records of these correlation ids, by id. */
   async ofCids(runner: Runner, cids: readonly string[]): Promise<readonly AuditEntry[]> {
-    return this.#entriesIn(await this.#ofCids.run(runner, cids))
+    const entries = this.#entriesIn(await this.#ofCids.run(runner, cids))
+    // A long list is read in parts.
+    return [...entries].sort((a, b) => a.id - b.id)
   }
 
   about(runner: Runner, targetId: string, before: number): Promise<readonly AuditEntry[]> {

@@ -63,8 +63,13 @@ export class AccountFinder {
     values: readonly string[],
   ): Promise<ReadonlyMap<string, readonly Account[]>> {
     if (attribute === 'user_id') {
-      const accounts = await this.#read(this.#byId, runner, values)
-      return new Map(values.map((id) => [id, [accounts.get(id) ?? []].flat()]))
+      const canonical = new Map(values.map((id) => [id, this.#accounts.id(id)]))
+      const accounts = await this.#read(
+        this.#byId,
+        runner,
+        [...canonical.values()].filter((id) => id !== null),
+      )
+      return new Map([...canonical].map(([value, id]) => [value, [(id !== null && accounts.get(id)) || []].flat()]))
     }
     const found = await this.#findExactly(runner, attribute, values)
     if (found) return found
@@ -81,12 +86,16 @@ export class AccountFinder {
   ): Promise<ReadonlyMap<string, readonly Account[]> | null> {
     const { many, encode, keyOf } = this.wayBy(attribute)
     const wanted = new Map<string, Account[]>(values.map((value) => [keyOf(value), []]))
-    for (const row of await many.run(runner, values.map(encode))) {
+    const rows = await many.run(runner, values.map(encode))
+    for (const row of rows) {
       const account = this.#accounts.decode(row)
       const alike = wanted.get(keyOf(String(account.values[attribute as keyof StoredUser])))
       if (!alike) return null
       alike.push(account)
     }
+    // One may be another in a spelling of its own, and the account is with that.
+    const missing = values.filter((value) => wanted.get(keyOf(value))?.length === 0)
+    if (rows.length > 0 && (await many.run(runner, missing.map(encode))).length > 0) return null
     return new Map(values.map((value) => [value, wanted.get(keyOf(value)) ?? []]))
   }
 

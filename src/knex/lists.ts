@@ -21,15 +21,16 @@ export class Listed {
     this.#longest = longest
   }
 
-  /** Runs it as often as the list is long; the rows of all runs, in their order. */
+  /** Runs it as often as the list is long, with each value once; the rows of all runs, in their order. */
   async run(
     runner: Runner,
     list: readonly unknown[],
     others: Readonly<Record<string, unknown>> = {},
   ): Promise<Result['rows']> {
     const rows: (readonly unknown[])[] = []
-    for (let start = 0; start < list.length; start += this.#longest) {
-      const part = list.slice(start, start + this.#longest)
+    const values = [...new Set(list)]
+    for (let start = 0; start < values.length; start += this.#longest) {
+      const part = values.slice(start, start + this.#longest)
       const length = 2 ** Math.ceil(Math.log2(part.length))
       const filled = Array.from({ length }, (_, index) => part[Math.min(index, part.length - 1)])
       const result = await runner.run(this.#statement(length), Object.assign(numbered(filled), others))

@@ -328,6 +328,69 @@ export function storeContract(name: string, open: () => Promise<Subject>): void 
         expect((await found(id)).values.first_name).toBe(isHost() ? 'second' : 'first')
       })
 
+      test('many are found at once, each as by itself, however long the list and whatever is in it twice', async () => {
+        const names = Array.from({ length: 3 }, newName)
+        const addresses = names.map((name) => `${name}@example.org`)
+        const ids: string[] = []
+        for (const [index, username] of names.entries()) ids.push(await insert({ username, email: addresses[index] }))
+        const odd = (texts: readonly string[]) => texts.flatMap((text) => [text.toUpperCase(), `${text} `, `${text}x`])
+        const lists = {
+          username: [...names, ...odd(names), ...NO_IDS],
+          email: [...addresses, ...odd(addresses)],
+          user_id: [...ids, ...odd(ids), ...NO_IDS],
+        }
+        for (const [attribute, some] of Object.entries(lists)) {
+          const list = [...new Set(some)]
+          const long = Array.from({ length: 300 }, (_, index) => list[index % list.length] as string)
+          const each = await store.findAccountsByEach(attribute, long)
+          expect([...each.keys()].sort()).toEqual([...list].sort())
+          for (const value of list) {
+            const alone =
+              attribute === 'user_id'
+                ? [(await store.findAccount(value)) ?? []].flat()
+                : await store.findAccountsBy(attribute, value)
+            expect(each.get(value), `${attribute} "${value}"`).toEqual(alone)
+          }
+        }
+      })
+
+      test('many are locked and changed at once, each as by itself', async () => {
+        // More than one statement holds.
+        const ids: string[] = []
+        for (let index = 0; index < 70; index++) ids.push(await insert({ first_name: 'first' }))
+        const other = await insert({ first_name: 'first' })
+        const before = await found(other)
+        const changesOf = (index: number): Columns => ({
+          display_name: index % 7 === 0 ? null : `Name ${index} 😀`,
+          is_locked: index % 2 === 0,
+          locked_time: index % 3 === 0 ? null : new Date(Date.UTC(2026, 0, 1, 0, 0, index, index)),
+          points: index - 35,
+          ratio: index / 8,
+          settings: { index, deep: [null, 'ü'] },
+          // In a side row where the host has no column for it, and of some accounts only.
+          ...(index % 10 === 9 ? { totp_label: `label ${index}` } : {}),
+        })
+        await store.transaction(async (on) => {
+          const accounts = await on.lockAccounts([...ids, ...ids.slice(0, 3), 'nobody', ...NO_IDS])
+          expect([...accounts.keys()].sort()).toEqual([...ids].sort())
+          const updates = ids.map((id, index) => ({
+            account: accounts.get(id) as Account,
+            columns: changesOf(index),
+          }))
+          await on.updateAccounts(updates)
+        })
+        for (const [index, id] of ids.entries()) {
+          const account = await found(id)
+          expect(account.values).toMatchObject({ first_name: 'first', totp_label: null, ...changesOf(index) })
+          expect(await update(id, { last_name: 'last' })).toBe(true)
+        }
+        expect(await found(other)).toEqual(before)
+        if (!isHost()) {
+          // One version for each of the two changes.
+          expect((await rawUser(ids[0] as string)).row_version - (await rawUser(other)).row_version).toBe(2)
+        }
+      })
+
       test('whoever locks an account reads what the one before has written, in whichever table it is', async () => {
         const id = await insert({ totp_label: '0', display_name: '0', points: 0 })
         const increment = async (_: unknown, index: number) => {
@@ -558,6 +621,19 @@ export function storeContract(name: string, open: () => Promise<Subject>): void 
         expect(times).toEqual([asStored(new Date(time)), asStored(new Date(time))])
       })
 
+      test('many are appended in their order, and found by their correlation ids', async () => {
+        const name = newName()
+        const cids = Array.from({ length: 300 }, (_, index) => `${name}-${index}`)
+        await store.transaction((on) => on.appendAudits(cids.map((cid) => ({ ...RECORD, cid }))))
+        const rows = await db('sso_audit').where('cid', 'like', `${name}-%`).orderBy('id').select('cid')
+        expect(rows.map(({ cid }) => cid)).toEqual(cids)
+        const asked = [...cids, ...cids, `${name}-none`].reverse()
+        expect((await store.auditOfCids(asked)).map(({ cid, changes }) => ({ cid, changes }))).toEqual(
+          cids.map((cid) => ({ cid, changes: RECORD.changes })),
+        )
+        expect(await store.auditOfCids([])).toEqual([])
+      })
+
       /** The driver of the test reads DATETIME as local time. */
       const asStored = (time: unknown) =>
         subject.database.name === 'mariadb' && time instanceof Date
@@ -611,6 +687,30 @@ export function storeContract(name: string, open: () => Promise<Subject>): void 
           await expect(failure).rejects.toBeInstanceOf(StoreConflict)
         }
         expect(await store.findAccountsBy('username', username)).toEqual([])
+      })
+
+      test('what fails in a savepoint undoes its own writes alone, and says why', async () => {
+        const [taken, first, second, third] = Array.from({ length: 4 }, newName) as [string, string, string, string]
+        await insert({ username: taken })
+        const [made, refused, thrown, last] = await store.transaction(async (on) => [
+          await on.savepoint(() => on.insertAccount({ username: first })),
+          await on.savepoint(async () => {
+            await on.insertAccount({ username: second })
+            await on.insertAccount({ username: taken })
+          }),
+          await on.savepoint(async () => {
+            await on.insertAccount({ username: second })
+            throw new TypeError('of the caller')
+          }),
+          await on.savepoint(() => on.insertAccount({ username: third })),
+        ])
+        expect(refused).toEqual({ error: expect.any(StoreConflict) })
+        expect(refused).toMatchObject({ error: { reason: 'unique', attribute: 'username' } })
+        expect(thrown).toEqual({ error: new TypeError('of the caller') })
+        const idsOf = async (name: string) =>
+          (await store.findAccountsBy('username', name)).map(({ values }) => values.user_id)
+        expect([{ result: (await idsOf(first))[0] }, { result: (await idsOf(third))[0] }]).toEqual([made, last])
+        expect(await idsOf(second)).toEqual([])
       })
 
       test('nobody else sees a part of a transaction before its end, and then all of it', async () => {
