@@ -67,7 +67,7 @@ export class AuditStatements {
   async ofCids(runner: Runner, cids: readonly string[]): Promise<readonly AuditEntry[]> {
     const entries = this.#entriesIn(await this.#ofCids.run(runner, cids))
     // A long list is read in parts.
-    return [...entries].sort((a, b) => a.id - b.id)
+    return entries.toSorted((a, b) => a.id - b.id)
   }
 
   about(runner: Runner, targetId: string, before: number): Promise<readonly AuditEntry[]> {

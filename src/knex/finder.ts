@@ -63,13 +63,8 @@ export class AccountFinder {
     values: readonly string[],
   ): Promise<ReadonlyMap<string, readonly Account[]>> {
     if (attribute === 'user_id') {
-      const canonical = new Map(values.map((id) => [id, this.#accounts.id(id)]))
-      const accounts = await this.#read(
-        this.#byId,
-        runner,
-        [...canonical.values()].filter((id) => id !== null),
-      )
-      return new Map([...canonical].map(([value, id]) => [value, [(id !== null && accounts.get(id)) || []].flat()]))
+      const accounts = await this.#read(this.#byId, runner, values)
+      return new Map(values.map((value) => [value, [accounts.get(this.#accounts.id(value) ?? '') ?? []].flat()]))
     }
     const found = await this.#findExactly(runner, attribute, values)
     if (found) return found
@@ -93,9 +88,11 @@ export class AccountFinder {
       if (!alike) return null
       alike.push(account)
     }
-    // One may be another in a spelling of its own, and the account is with that.
-    const missing = values.filter((value) => wanted.get(keyOf(value))?.length === 0)
-    if (rows.length > 0 && (await many.run(runner, missing.map(encode))).length > 0) return null
+    // One may be another in a spelling of its own, and the account is with that. Not where the column has the keys.
+    if (rows.length > 0 && encode !== keyOf) {
+      const missing = values.filter((value) => wanted.get(keyOf(value))?.length === 0)
+      if ((await many.run(runner, missing.map(encode))).length > 0) return null
+    }
     return new Map(values.map((value) => [value, wanted.get(keyOf(value)) ?? []]))
   }
 
@@ -111,9 +108,9 @@ export class AccountFinder {
     return new Map(accounts.map((account) => [account.values.user_id, account]))
   }
 
-  /** Those that can be ids, each once, in an order that all share. */
+  /** The canonical forms of those that can be ids, in an order that all share. */
   #known(ids: readonly string[]): readonly string[] {
-    return [...new Set(ids)].filter((id) => this.#accounts.id(id) === id).sort()
+    return ids.flatMap((id) => this.#accounts.id(id) ?? []).sort()
   }
 
   /** The statements by an attribute. */

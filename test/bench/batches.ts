@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import type { DatabaseName } from '../support/databases.ts'
-import { type Contender, start } from './contenders.ts'
+import { type Circumstances, start } from './contenders.ts'
 import { load } from './load.ts'
 import type { Listening } from './servers/protocol.ts'
 
@@ -15,12 +15,9 @@ export interface BatchRound {
   readonly lines: number
 }
 
-interface Settings {
+interface Settings extends Omit<Circumstances, 'accounts'> {
   readonly rounds: number
   readonly seconds: number
-  readonly poolSize: number
-  readonly profiles: string | null
-  readonly serverOf: (name: Contender['name']) => string
 }
 
 const ACCOUNTS = 400

@@ -149,13 +149,19 @@ function median(numbers: readonly number[]): number {
   return (low + high) / 2
 }
 
-/** A contender's figure by another's, round by round: the median, and the least and the greatest. */
+/** A contender's figure by another's, round by round. */
 function ratio(results: Results, figure: keyof Measured, one: ContenderName, other: ContenderName): string {
   const ours = results.get(one)
   const theirs = results.get(other)
   if (!ours || !theirs) return '-'
   const ratios = ours.map((round, index) => round[figure] / (theirs[index]?.[figure] ?? Number.NaN))
-  return `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)})`
+  return spread(ratios, 2)
+}
+
+/** The median, and the least and the greatest. */
+function spread(ratios: readonly number[], digits: number): string {
+  const [middle, least, greatest] = [median(ratios), Math.min(...ratios), Math.max(...ratios)]
+  return `${middle.toFixed(digits)} (${least.toFixed(digits)}-${greatest.toFixed(digits)})`
 }
 
 function row(database: DatabaseName, results: Results, figure: keyof Measured): readonly string[] {
@@ -189,10 +195,12 @@ function printBatches(measured: ReadonlyMap<DatabaseName, readonly BatchRound[]>
   console.log('\nLines of a batch beside single requests one after the other; medians, and the ratio as above')
   for (const [database, rounds] of measured) {
     const [single, lines] = [rounds.map((round) => round.single), rounds.map((round) => round.lines)]
-    const ratios = rounds.map((round) => round.lines / round.single)
-    const spread = `${median(ratios).toFixed(1)} (${Math.min(...ratios).toFixed(1)}-${Math.max(...ratios).toFixed(1)})`
+    const ratios = spread(
+      rounds.map((round) => round.lines / round.single),
+      1,
+    )
     console.log(
-      `${database}: ${Math.round(median(single))} requests a second, ${Math.round(median(lines))} lines: ${spread}`,
+      `${database}: ${Math.round(median(single))} requests a second, ${Math.round(median(lines))} lines: ${ratios}`,
     )
   }
 }

@@ -15,8 +15,9 @@ interface Work {
 const OWN = { table: 'sso_user', column: 'display_name', operation: 'update_current_user' }
 
 /**
- * What is measured, and against what: `earlier` is the package as it was at some commit, `table-only` is the package without what comes after the audit row, `updateuser` its
- * other dialect, where a super-user's `user` and `pass` come with every change.
+ * What is measured, and against what: `earlier` is the package as it was at some commit, `table-only` the package without
+ * what comes after the audit row, `updateuser` its other dialect, where a super-user's `user` and `pass` come with every
+ * change.
  */
 export const CONTENDERS = {
   package: { ...OWN, title: 'express-sso-users' },
@@ -40,7 +41,8 @@ export interface Contender {
   readonly stop: () => Promise<void>
 }
 
-interface Circumstances {
+/** What all contenders have in common. */
+export interface Circumstances {
   /** The compiled server of each. */
   readonly serverOf: (name: ContenderName) => string
   readonly accounts: number

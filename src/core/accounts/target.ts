@@ -48,26 +48,23 @@ interface Both {
  * where that is not so.
  */
 export async function lookUpBoth(core: Core, credentials: Credentials, target: Target): Promise<Both | null> {
-  if (
-    core.memory === null ||
-    credentials.via !== 'password' ||
-    target.by !== 'attribute' ||
-    target.attribute !== 'username'
-  )
-    return null
-  const names = [credentials.username, target.value]
-  if (names.some((name) => identityFault(name) !== null)) return null
-  const found = await core.store.findAccountsByEach('username', names)
-  const [first, another] = found.get(target.value) ?? []
-  return { named: found.get(credentials.username) ?? [], target: another ? null : (first ?? null) }
+  if (core.memory === null || credentials.via !== 'password') return null
+  const meant = nameIn(target)
+  if (meant?.attribute !== 'username' || identityFault(credentials.username) !== null) return null
+  const found = await core.store.findAccountsByEach('username', [credentials.username, meant.value])
+  return { named: found.get(credentials.username) ?? [], target: onlyOf(found.get(meant.value)) }
+}
+
+/** The account of a name. A host's table may lack a unique index: a name that two accounts have names neither. */
+export function onlyOf(named: readonly Account[] = []): Account | null {
+  return named.length === 1 ? (named[0] ?? null) : null
 }
 
 async function lookUp(core: Core, target: Target, { actor, account }: Proof): Promise<Account | null> {
   if (target.by === 'self' || (target.by === 'id' && target.userId === actor.userId)) return account
   if (target.by === 'id') return core.store.findAccount(target.userId)
   if (target.attribute === 'username' && identityFault(target.value) !== null) return null
-  const [found, another] = await core.store.findAccountsBy(target.attribute, target.value)
-  return another ? null : (found ?? null)
+  return onlyOf(await core.store.findAccountsBy(target.attribute, target.value))
 }
 
 /** Accounts by what many targets name them by, in a read for each attribute; null for what names none. */
@@ -88,8 +85,7 @@ export async function lookUpEach(
   return targets.map((target) => {
     if (target.by === 'self') return account
     const named = nameIn(target)
-    const [first, another] = (named && found.get(named.attribute)?.get(named.value)) ?? []
-    return another ? null : (first ?? null)
+    return named && onlyOf(found.get(named.attribute)?.get(named.value))
   })
 }
 

@@ -1,5 +1,6 @@
 import { SsoError } from '../../errors.ts'
 import { canEnter, isApproved } from '../accounts/state.ts'
+import { onlyOf } from '../accounts/target.ts'
 import type { Context, Credentials } from '../context.ts'
 import type { Core } from '../core.ts'
 import type { Attempt } from '../operation.ts'
@@ -41,8 +42,7 @@ export async function verifyPassword(
 ): Promise<Verified> {
   const isName = identityFault(username) === null
   const found = isName ? (named ?? (await core.store.findAccountsBy('username', username))) : []
-  // A host's table may lack a unique index; a name that two accounts have names neither.
-  const account = found.length === 1 ? found[0] : undefined
+  const account = onlyOf(found)
   if (account) attempt.target = { id: account.values.user_id, name: account.values.username }
 
   // The account's own name: a host's column may find it by others, which would each be counted apart.
@@ -52,7 +52,7 @@ export async function verifyPassword(
   if (memory?.recalls(claim) && account && isUnhindered(account)) return { account, isRecalled: true }
 
   const verified = await throttled(core, guess, async () => {
-    const isRight = await matches(core, account ?? null, password)
+    const isRight = await matches(core, account, password)
     if (!account || !isRight || !isApproved(account)) throw new SsoError('credentials_invalid')
     checkCode(account)
     return account

@@ -1,7 +1,7 @@
 import { SsoError } from '../../errors.ts'
 import type { Call } from '../accounts/operations.ts'
 import { canEnter } from '../accounts/state.ts'
-import { findTarget } from '../accounts/target.ts'
+import { findTarget, onlyOf } from '../accounts/target.ts'
 import { checkAddress } from '../addresses/lists.ts'
 import { recordOf } from '../audit/record.ts'
 import type { Actor, Context } from '../context.ts'
@@ -146,8 +146,8 @@ function checkCanSend({ hooks }: Core): void {
 async function accountCalled(core: Core, by: ResetRequest['by'], name: string): Promise<Account | null> {
   if (name === '' || identityFault(name) !== null) return null
   for (const attribute of by) {
-    const [found, another] = await core.store.findAccountsBy(attribute, name)
-    if (found && !another) return found
+    const account = onlyOf(await core.store.findAccountsBy(attribute, name))
+    if (account) return account
   }
   return null
 }

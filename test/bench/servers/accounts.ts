@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Knex } from 'knex'
-import { createSso, type Options, type Sso } from '../../../src/index.ts'
+import { type AuditSink, createSso, jsonLinesSink, type Options, type Sso } from '../../../src/index.ts'
 import { type Call, FORM, NAME } from './protocol.ts'
 import { settings } from './serve.ts'
 
@@ -19,6 +22,13 @@ export function openSso(
   password: NonNullable<Options['password']> = { hasher },
 ): Sso {
   return createSso({ db, apps: ['CRM'], password, audit })
+}
+
+/** A file that is gone with the process. */
+export function fileSink(): AuditSink {
+  const directory = mkdtempSync(join(tmpdir(), 'sso-bench-'))
+  process.once('exit', () => rmSync(directory, { recursive: true }))
+  return jsonLinesSink(join(directory, 'audit.log'))
 }
 
 /** Creates accounts, logs each in, and returns how each one's name is changed. */

@@ -3,10 +3,8 @@ import { contentsOf } from '../../support/contents.ts'
 import { countingHasher, fastHasher } from '../../support/fast-hasher.ts'
 import { databases, idOf, PASSWORD, startHost, type TestHost } from '../../support/host.ts'
 import { codeAt, TOTP_KEY } from '../../support/one-time-codes.ts'
-import { ADMIN, done, FORMS, PATH, refusal, send } from './wire.ts'
+import { ADMIN, basic, done, FORMS, PATH, refusal, send } from './wire.ts'
 
-const basic = (username: string, password: string) =>
-  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 const code = { via: 'code', name: 'test' } as const
 
 describe.each(databases)('who may use updateuser on %s', (database) => {

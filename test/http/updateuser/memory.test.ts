@@ -2,17 +2,16 @@ import express from 'express'
 import passportModule from 'passport'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createSso, type Options, type SsoError } from '../../../src/index.ts'
+import { Random } from '../../model/random.ts'
 import type { DatabaseName } from '../../support/databases.ts'
 import { countingHasher } from '../../support/fast-hasher.ts'
 import { databases, idOf, PASSWORD, startHost, type TestHost } from '../../support/host.ts'
 import { codeAt, TOTP_KEY } from '../../support/one-time-codes.ts'
 import { LIMITS, startThrottled, type Throttled, WRONG } from '../../support/throttling.ts'
-import { ADMIN, done, FORMS, refusal, send } from './wire.ts'
+import { ADMIN, basic, done, FORMS, refusal, send } from './wire.ts'
 
 const actor = { via: 'code', name: 'test' } as const
 const json = { 'Content-Type': 'application/json' }
-const basic = (username: string, password: string) =>
-  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 
 /** A host that counts what it hashes. */
 async function start(
@@ -362,13 +361,12 @@ describe('ASVS 6.3.1: passwords that are remembered are no way around the thrott
 
   test('in whatever order right and wrong ones come, and from wherever: replies, waits and records are the same', async () => {
     const [remembers, forgets] = [await startSide(3600, LIMITS), await startSide(0, LIMITS)]
-    const random = sequence(20_240_607)
-    const one = <T>(of: readonly T[]) => of[Math.floor(random() * of.length)] as T
+    const random = new Random(20_240_607)
     const told: string[] = []
     for (let step = 0; step < 100; step++) {
-      const name = one(['ada', 'ADA', 'bob', 'bob', `nobody ${step}`])
-      const address = one(['192.0.2.1', '192.0.2.2', '2001:db8::1'])
-      const password = random() < 0.7 ? PASSWORD : WRONG
+      const name = random.pick(['ada', 'ADA', 'bob', 'bob', `nobody ${step}`])
+      const address = random.pick(['192.0.2.1', '192.0.2.2', '2001:db8::1'])
+      const password = random.next() < 0.7 ? PASSWORD : WRONG
       const code = await remembers.call(name, address, password)
       expect([step, code]).toEqual([step, await forgets.call(name, address, password)])
       told.push(code.replace(/ .*/, ''))
@@ -381,12 +379,3 @@ describe('ASVS 6.3.1: passwords that are remembered are no way around the thrott
     expect(remembers.count.verify).toBeLessThan(forgets.count.verify)
   })
 })
-
-/** Numbers from 0 to 1, the same ones each time. */
-function sequence(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32
-    return state / 2 ** 32
-  }
-}

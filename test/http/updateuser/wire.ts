@@ -14,6 +14,10 @@ export const PATH = '/ddenterpriseapi/updateuser'
 /** The super-user as `user` and `pass`. */
 export const ADMIN: Wire = { user: 'admin', pass: PASSWORD }
 
+/** The header `Authorization` of HTTP Basic. */
+export const basic = (username: string, password: string) =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+
 /** Sends the same parameters in any of the forms. */
 export async function send(
   { http }: Pick<TestHost, 'http'>,
